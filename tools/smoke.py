@@ -1,0 +1,34 @@
+"""What an installed wheel must be able to do; run with a fresh interpreter, away from the checkout."""
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+import dearli
+
+failures = 0
+
+
+def report(ok: bool, what: str) -> None:
+    global failures
+    failures += not ok
+    print("ok" if ok else "FAIL", what, flush=True)
+
+
+report(Path(sys.prefix) in Path(dearli.__file__).parents, "the imported package is the installed one")
+names = sorted(m.name for m in pkgutil.iter_modules(dearli.__path__) if m.name[0] != "_")
+for name in names:
+    try: importlib.import_module(f"dearli.{name}")
+    except Exception as error: report(False, f"import dearli.{name}: {type(error).__name__}: {error}")
+report(len(names) > 0, f"{len(names)} modules import: {' '.join(names)}")
+
+from dearli.files import data_path, load_tensors
+
+weights = sorted(data_path("weights").glob("*.safetensors"))
+tensors = {path.name: load_tensors(path)[0] for path in weights}
+report(bool(weights) and all(tensors.values()), f"{len(weights)} weight files load: {' '.join(tensors)}")
+
+from dearli.shapes import SHAPES
+
+report(len(SHAPES) > 0 and len(SHAPES.names) == len(SHAPES), f"{len(SHAPES)} classes: {' '.join(SHAPES.names)}")
+sys.exit(failures > 0)
