@@ -202,17 +202,22 @@ class Panoptic:
         "On another device"
         return Panoptic(self.ids.to(device), self.segments.to(device))
 
-    def index(self) -> Int[Tensor, 'h w']:
+    def index(self,
+              dtype: torch.dtype = torch.int64,  # int32 is faster where it will do
+             ) -> Int[Tensor, 'h w']:
         "Table row per pixel, -1 for void"
-        if not len(self.segments): return torch.full_like(self.ids, -1, dtype=torch.int64)
-        order = self.segments.id.argsort()
-        ids, wanted = self.segments.id[order], self.ids.long()
-        place = torch.searchsorted(ids, wanted).clamp_(max=len(ids) - 1)
-        return torch.where(ids[place] == wanted, order[place], -1)
+        known, rows = self.segments.id, torch.arange(len(self.segments), dtype=dtype, device=self.ids.device)
+        highest = max(int(o.max()) if o.numel() else 0 for o in (self.ids, known))
+        if highest < 2**20:
+            table = rows.new_full((highest + 1,), -1).index_copy_(0, known, rows)
+            return table.index_select(0, self.ids.flatten()).view(self.ids.shape)
+        known, order = known.sort()  # ids as large as those of COCO files would make a table of 128 MB
+        place = torch.searchsorted(known, self.ids.long()).clamp_(max=len(known) - 1)
+        return torch.where(known[place] == self.ids, rows[order][place], -1)
 
     def area(self) -> Int[Tensor, 'n']:
         "Pixels per segment"
-        return torch.bincount(self.index().flatten() + 1, minlength=len(self.segments) + 1)[1:]
+        return torch.bincount(self.index(torch.int32).flatten() + 1, minlength=len(self.segments) + 1)[1:]
 
     def masks(self) -> Bool[Tensor, 'n h w']:
         "One binary mask per segment"
@@ -244,7 +249,7 @@ def compact(self: Panoptic) -> Panoptic:
 
 @patch
 def semantic(self: Panoptic,
-             ignore: int = 255,  # Value of void and crowd
+             ignore: int = 255,  # Value of void
             ) -> Int[Tensor, 'h w']:
     "Class per pixel"
     none = torch.full((1,), ignore, dtype=torch.int64, device=self.ids.device)
