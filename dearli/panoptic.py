@@ -206,14 +206,16 @@ class Panoptic:
               dtype: torch.dtype = torch.int64,  # int32 is faster where it will do
              ) -> Int[Tensor, 'h w']:
         "Table row per pixel, -1 for void"
+        if not len(self.segments): return torch.full_like(self.ids, -1, dtype=dtype)
         known, rows = self.segments.id, torch.arange(len(self.segments), dtype=dtype, device=self.ids.device)
         highest = max(int(o.max()) if o.numel() else 0 for o in (self.ids, known))
         if highest < 2**20:
             table = rows.new_full((highest + 1,), -1).index_copy_(0, known, rows)
             return table.index_select(0, self.ids.flatten()).view(self.ids.shape)
-        known, order = known.sort()  # ids as large as those of COCO files would make a table of 128 MB
-        place = torch.searchsorted(known, self.ids.long()).clamp_(max=len(known) - 1)
-        return torch.where(known[place] == self.ids, rows[order][place], -1)
+        known, order = known.int().sort()  # ids as large as those of COCO files would make a table of 128 MB
+        place = torch.searchsorted(known, self.ids, out_int32=True).clamp_(max=len(known) - 1).flatten()
+        hit = known.index_select(0, place) == self.ids.flatten()
+        return torch.where(hit, rows[order].index_select(0, place), -1).view(self.ids.shape)
 
     def area(self) -> Int[Tensor, 'n']:
         "Pixels per segment"
@@ -303,13 +305,13 @@ def read_png(path: str|Path,  # A panoptic PNG
     known = torch.tensor([s['id'] for s in segments_info], dtype=torch.int64)
     segments = Segments.make([taxonomy.index(s['category_id'], str(path)) for s in segments_info], taxonomy,
                              [bool(s.get('iscrowd', 0)) for s in segments_info], [s.get('score', 1.) for s in segments_info])
-    found = Panoptic(ids, Segments(known, segments.category, segments.isthing))
-    row, area = found.index(), found.area()
+    row = Panoptic(ids, Segments(known, segments.category, segments.isthing)).index(torch.int32)
+    result = Panoptic(row + 1, segments)
     if (stray := ids[(row < 0) & (ids != 0)]).numel():
         raise DearliError(f'{path} paints segment id {stray[0]}, which its segments_info does not list: add the segment or paint those pixels 0 (void).')
-    if (area == 0).any():
-        raise DearliError(f'{path} has no pixel of segment id {known[area == 0][0]}, which its segments_info lists: remove the segment or paint it.')
-    return Panoptic((row + 1).int(), segments)
+    if (gone := result.area() == 0).any():
+        raise DearliError(f'{path} has no pixel of segment id {known[gone][0]}, which its segments_info lists: remove the segment or paint it.')
+    return result
 
 
 def _pixels(path: str|Path) -> UInt8[np.ndarray, 'h w 3']:
