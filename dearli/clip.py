@@ -32,6 +32,10 @@ class Features:
     dense: Float[Tensor, 'b k h w'] | None          # map to pool under masks; None without a CLIP
     size: tuple[int, int]                           # height and width of the padded batch in pixels
 
+    def __getitem__(self, images: slice) -> 'Features':    # the same features for those images only
+        "Split a batch, for instance into the student's and the teacher's part."
+        return Features({k: m[images] for k, m in self.pyramid.items()}, None if self.dense is None else self.dense[images], self.size)
+
 class Backbone(nn.Module):
     "A frozen feature extractor; subclasses give `maps` and the normalisation."
     def __init__(
