@@ -31,11 +31,11 @@ def contest(mask_logits: Float[Tensor, 'n h w'], # kept queries at output size
     "Winner of every pixel, whether it is inside the winner's mask, and which queries stay."
     prob = mask_logits.sigmoid()
     inside = prob >= .5
-    winner = prob.mul_(score[:, None, None]).argmax(0)
+    winner = prob.mul_(score[:, None, None]).max(0).indices  # a third of the time of `argmax` on a CPU
     sure = inside.gather(0, winner[None])[0]
     n = len(score)
     won = winner.flatten().bincount(minlength=n)
-    own = inside.flatten(1).sum(1)
+    own = inside.flatten(1).count_nonzero(1)
     both = torch.zeros_like(won).index_add_(0, winner.flatten(), sure.flatten().long())
     # double: the ratio of two integers is compared with a decimal threshold
     return winner, sure, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
@@ -103,7 +103,9 @@ def restore_masks(mask_logits: Float[Tensor, 'n h w'], # masks of one image, on 
                   output: tuple[int, int] | None = None, # height and width of the result, the image's by default
                   ) -> Float[Tensor, 'n oh ow']:
     "Enlarge mask logits to the padded frame, crop to the image, resize to the output."
-    def resize(x, s): return x if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x[None], tuple(s), mode='bilinear')[0]
+    def resize(x, s):
+        if not len(x): return x.new_zeros(0, *s) # interpolation refuses an empty batch
+        return x if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x[None], tuple(s), mode='bilinear')[0]
     masks = resize(mask_logits, padded)[:, :size[0], :size[1]]
     return resize(masks, output or size)
 
