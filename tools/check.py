@@ -92,7 +92,8 @@ def flagged_cells(notebooks: list[Path]) -> str:
     config.read(ROOT / "settings.ini", encoding="utf-8")
     flags = config["DEFAULT"]["tst_flags"].split()
     sources = ["".join(c["source"]) for nb in notebooks for c in json.loads(nb.read_text(encoding="utf-8"))["cells"]]
-    return ", ".join(f"{sum(bool(re.search(rf'^#\| {flag}\b', s, re.M)) for s in sources)} {flag}" for flag in flags)
+    marked = {flag: re.compile(rf"^#\| {flag}\b", re.M) for flag in flags}
+    return ", ".join(f"{sum(bool(marked[flag].search(s)) for s in sources)} {flag}" for flag in flags)
 
 
 def notebooks(tally: Tally) -> None:

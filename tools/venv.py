@@ -6,7 +6,8 @@ from pathlib import Path
 
 def run(*args: object) -> bool:
     """Whether the command succeeded; what it printed is kept back."""
-    return subprocess.run([str(a) for a in args], capture_output=True).returncode == 0
+    try: return subprocess.run([str(a) for a in args], capture_output=True).returncode == 0
+    except OSError: return False
 
 
 def create(folder: Path) -> bool:
