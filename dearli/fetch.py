@@ -113,7 +113,7 @@ def _pull_all(archive, part, progress, tries, pause) -> None:
         idle = 0 if _size(part) > before else idle + 1
         if idle >= tries:
             raise DearliError(f'{archive.url} broke off after {_size(part)} bytes ({reason}): run the command again, it continues from there.') from None
-        time.sleep(pause * (idle + 1))
+        time.sleep(pause * idle)
 
 
 def _pull(archive, part, progress) -> None:
@@ -144,6 +144,7 @@ class _Member:
 @contextmanager
 def _opened(path: Path):
     "Zip or tar, as a list of files and a function that opens one"
+    if not path.is_file(): raise DearliError(f'{path} does not exist: check the path.')
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as z: yield [_zip_member(path, i) for i in z.infolist() if not i.is_dir()], z.open
