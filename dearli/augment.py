@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image, ImageFilter
 from torch import Generator, Tensor
 from torchvision.transforms import InterpolationMode
 from .files import DearliError, seeded
@@ -18,7 +19,7 @@ from .panoptic import Panoptic, Segments
 
 # %% auto #0
 __all__ = ['StrongConfig', 'MildConfig', 'ViewConfig', 'draw', 'Place', 'draw_place', 'place_image', 'place_maps', 'pad_to',
-           'blur', 'strong_colours', 'saturate', 'mild_colours', 'labelled_view', 'Views', 'unlabelled_views',
+           'to_pillow', 'strong_colours', 'saturate', 'mild_colours', 'labelled_view', 'Views', 'unlabelled_views',
            'CutMixConfig', 'cutmix_box', 'fuse_stuff', 'mix_images', 'mix_panoptic', 'Unlabelled', 'unlabelled_sample']
 
 # %% ../nbs/05_augment.ipynb #bdd4838a
@@ -124,16 +125,10 @@ def pad_to(maps: Tensor, # image or maps
     return F.pad(maps, (0, size - w, 0, size - h), value=value) if (h, w) != (size, size) else maps
 
 # %% ../nbs/05_augment.ipynb #73a55355
-def blur(image: UInt8[Tensor, '3 h w'], # RGB
-         sigma: float, # standard deviation in pixels
-         ) -> UInt8[Tensor, '3 h w']:
-    "Gaussian blur, edges repeated."
-    r = max(1, math.ceil(3 * sigma))
-    kernel = torch.exp(-torch.arange(-r, r + 1.)**2 / (2 * sigma**2))
-    kernel = (kernel / kernel.sum())[None, None]
-    x = F.pad(image[:, None].float(), (r, r, r, r), mode='replicate')
-    x = F.conv2d(F.conv2d(x, kernel[..., None]), kernel[:, :, None])
-    return x[:, 0].round_().clamp_(0, 255).byte()
+def to_pillow(image: UInt8[Tensor, '3 h w'], # RGB
+              ) -> Image.Image:
+    "The same image for Pillow."
+    return Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
 
 def strong_colours(image: UInt8[Tensor, '3 h w'], # RGB
                    cfg: StrongConfig, # ranges and probabilities
@@ -141,11 +136,12 @@ def strong_colours(image: UInt8[Tensor, '3 h w'], # RGB
                    ) -> UInt8[Tensor, '3 h w']:
     "Jitter in random order, then perhaps grey, then perhaps blur."
     factor = [draw(generator, max(0., 1 - x), 1 + x) for x in (cfg.brightness, cfg.contrast, cfg.saturation)] + [draw(generator, -cfg.hue, cfg.hue)]
-    change = (TF.adjust_brightness_image, TF.adjust_contrast_image, TF.adjust_saturation_image, TF.adjust_hue_image)
-    for i in torch.randperm(4, generator=generator).tolist(): image = change[i](image, factor[i])
-    if draw(generator, 0, 1) < cfg.grey: image = TF.rgb_to_grayscale_image(image, 3)
-    if draw(generator, 0, 1) < cfg.blur: image = blur(image, draw(generator, *cfg.sigma))
-    return image
+    change = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
+    picture = to_pillow(image)
+    for i in torch.randperm(4, generator=generator).tolist(): picture = change[i](picture, factor[i])
+    if draw(generator, 0, 1) < cfg.grey: picture = TF.rgb_to_grayscale(picture, 3)
+    if draw(generator, 0, 1) < cfg.blur: picture = picture.filter(ImageFilter.GaussianBlur(draw(generator, *cfg.sigma)))
+    return TF.pil_to_tensor(picture)
 
 # %% ../nbs/05_augment.ipynb #14ed035d
 def saturate(image: Float[Tensor, '3 h w'], # RGB
@@ -164,7 +160,7 @@ def mild_colours(image: UInt8[Tensor, '3 h w'], # RGB
     change = {'brightness': lambda x: byte(x.float() + draw(generator, -cfg.brightness, cfg.brightness)),
               'contrast': lambda x: byte(x.float() * draw(generator, *cfg.contrast)),
               'saturation': lambda x: byte(saturate(x.float(), draw(generator, *cfg.saturation))),
-              'hue': lambda x: TF.adjust_hue_image(x, draw(generator, -cfg.hue, cfg.hue))}
+              'hue': lambda x: TF.pil_to_tensor(TF.adjust_hue(to_pillow(x), draw(generator, -cfg.hue, cfg.hue)))}
     early = draw(generator, 0, 1) < .5
     for name in ('brightness', *['contrast'] * early, 'saturation', 'hue', *['contrast'] * (not early)):
         if draw(generator, 0, 1) < cfg.chance: image = change[name](image)
