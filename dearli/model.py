@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 import torch
 import torchvision.transforms.v2.functional as TF
 from fastcore.basics import patch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from .clip import Features, TextRows
 from .files import DearliError, from_dict, load_tensors, save_tensors, to_dict
 from .inference import panoptic_batch
 from .panoptic import Panoptic, Taxonomy
@@ -32,8 +32,8 @@ class SegmenterConfig:
     head: Literal['language', 'linear'] = 'language' # text rows as class weights (M2F-Lang), or a closed list (M2F)
     levels: tuple[int, ...] = (32, 16, 8) # strides of the pixel decoder, coarse to fine
     mask_stride: int = 4 # stride of the mask logits
-    dim: int = 256 # channels of tokens and queries, a multiple of 32
-    mask_dim: int = 256 # channels of the mask features
+    dim: int = 256 # channels of tokens and queries, a multiple of 8
+    mask_dim: int = 256 # channels of the mask features, a multiple of 8
     heads: int = 8 # attention heads
     points: int = 4 # sampling places per head and level
     pixel_layers: int = 6 # layers of the pixel decoder
@@ -56,7 +56,7 @@ class SegmenterConfig:
              **options, # fields to change
             ) -> SegmenterConfig:
         "A small model for the embedded world."
-        small = dict(levels=(16, 8, 4), mask_stride=2, dim=64, mask_dim=64, heads=4, points=4, pixel_layers=2, pixel_ffn=128,
+        small = dict(levels=(16, 8, 4), mask_stride=2, dim=64, mask_dim=32, heads=4, points=4, pixel_layers=2, pixel_ffn=128,
                      layers=3, ffn=256, queries=24)
         return cls(**{**small, **options})
 
@@ -88,9 +88,9 @@ class Decoder(nn.Module):
 class Segmenter(nn.Module):
     "A backbone, a decoder, text rows and a taxonomy."
     def __init__(self,
-                 backbone:nn.Module, # see `clip.Backbone`
+                 backbone:nn.Module, # a `clip.Backbone`
                  taxonomy:Taxonomy, # the classes
-                 rows=None, # text rows of the class names; needed by a language head and by the ensemble
+                 rows:TextRows|None=None, # text rows of the class names; needed by a language head and by the ensemble
                  cfg:SegmenterConfig=SegmenterConfig(), # sizes and options
                 ):
         super().__init__()
@@ -99,8 +99,7 @@ class Segmenter(nn.Module):
         self.cfg, self.backbone = cfg, backbone
         self.decoder = Decoder(cfg, backbone.channels, len(taxonomy) if cfg.head == 'linear' else rows.rows.shape[-1])
         self.rename(taxonomy, rows)
-        self.backbone.requires_grad_(not cfg.freeze_backbone)
-        self.train()
+        self.backbone.freeze(cfg.freeze_backbone)
 
     @property
     def device(self) -> torch.device: # where the decoder lives
@@ -108,15 +107,15 @@ class Segmenter(nn.Module):
         return next(self.decoder.parameters()).device
 
     @property
-    def rows(self): # text rows on the model's device, or None
-        "Text rows of the current vocabulary."
-        return None if self.text is None else SimpleNamespace(rows=self.text, counts=self.counts)
+    def rows(self) -> TextRows|None: # on the model's device
+        "Text rows of the current vocabulary, if there are any."
+        return None if self.text is None else TextRows(self.text, self.counts)
 
 # %% ../nbs/16_model.ipynb #210d191b
 @patch
 def rename(self:Segmenter,
            taxonomy:Taxonomy, # the new classes
-           rows=None, # their text rows; None for a linear head without ensemble
+           rows:TextRows|None=None, # their text rows; None for a linear head without ensemble
           ) -> Segmenter: # the same model
     "Exchange the vocabulary; raises `DearliError` if the names do not fit the head."
     if rows is not None and len(rows.counts) != len(taxonomy):
@@ -128,34 +127,24 @@ def rename(self:Segmenter,
     self.register_buffer('text', None if rows is None else rows.rows.detach().to(self.device), persistent=False)
     return self
 
-@patch
-def train(self:Segmenter,
-          mode:bool=True, # train or evaluate
-         ) -> Segmenter: # the same model
-    "Switch the decoder between training and evaluation; a frozen backbone always evaluates."
-    nn.Module.train(self, mode)
-    if self.cfg.freeze_backbone: self.backbone.eval()
-    return self
-
 # %% ../nbs/16_model.ipynb #f78d4863
 @patch
 def prepare(self:Segmenter,
             images:list[UInt8[Tensor, '3 h w']], # RGB images, sizes may differ
            ) -> tuple[Float[Tensor, 'b 3 h w'], list[tuple[int, int]]]: # normalised, padded batch and the images' sizes
     "Normalise and pad images into one batch on the model's device."
-    return self.backbone.prepare([image.to(self.device) for image in images])
+    return self.backbone.prepare(images)
 
 @patch
 def features(self:Segmenter,
              prepared:Float[Tensor, 'b 3 h w'], # batch from `prepare`
-            ): # `clip.Features`: pyramid by stride and dense map
+            ) -> Features: # pyramid by stride and dense map
     "Run the backbone, without gradient if it is frozen."
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not self.cfg.freeze_backbone):
-        return self.backbone(prepared)
+    return self.backbone(prepared)
 
 @patch
 def decode(self:Segmenter,
-           features, # `clip.Features`
+           features:Features, # from `features`
            decoder:nn.Module|None=None, # another decoder, such as a teacher; the model's own by default
            aux:bool|None=None, # keep the stages before the last; by default while training
           ) -> Prediction:
@@ -165,7 +154,7 @@ def decode(self:Segmenter,
 
 @patch
 def class_logits(self:Segmenter,
-                 features, # `clip.Features` the prediction was made from
+                 features:Features, # what the prediction was made from
                  prediction:Prediction, # decoder output
                  alpha:float|None=None, # exponent of CLIP in the ensemble; None for the decoder alone
                 ) -> Float[Tensor, 'b q c1']: # class logits, no-object last

@@ -133,6 +133,11 @@ def homes(sizes:list[tuple[int, int]], # height and width per level
     return torch.cat([torch.cartesian_prod(y, x).flip(-1) for y, x in axes])
 
 # %% ../nbs/12_pixels.ipynb #eb2a1275
+def _norm(channels:int, # channels, a multiple of 8
+         ) -> nn.GroupNorm: # 32 groups at paper size
+    "Normalise groups of eight channels."
+    return nn.GroupNorm(channels // 8, channels)
+
 def _conv_norm(c_in:int, # input channels
                c_out:int, # output channels
                kernel:int, # kernel size
@@ -140,7 +145,7 @@ def _conv_norm(c_in:int, # input channels
     "Make a convolution and its norm, Kaiming-uniform with gain 1."
     conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False)
     nn.init.kaiming_uniform_(conv.weight, a=1)
-    return nn.Sequential(conv, nn.GroupNorm(32, c_out))
+    return nn.Sequential(conv, _norm(c_out))
 
 def _projection(c_in:int, # input channels
                 dim:int, # output channels
@@ -149,15 +154,15 @@ def _projection(c_in:int, # input channels
     conv = nn.Conv2d(c_in, dim, 1)
     nn.init.xavier_uniform_(conv.weight)
     nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv, nn.GroupNorm(32, dim))
+    return nn.Sequential(conv, _norm(dim))
 
 # %% ../nbs/12_pixels.ipynb #730241ac
 class PixelDecoder(nn.Module):
     "Refine the pyramid and make per-pixel mask features."
     def __init__(self,
                  channels:dict[int, int], # backbone channels by stride
-                 *, dim:int=256, # width of the tokens, a multiple of 32
-                 mask_dim:int=256, # channels of the mask features
+                 *, dim:int=256, # width of the tokens, a multiple of 8
+                 mask_dim:int=256, # channels of the mask features, a multiple of 8
                  heads:int=8, # attention heads
                  points:int=4, # sampling places per level and head
                  layers:int=6, # encoder layers
@@ -170,8 +175,9 @@ class PixelDecoder(nn.Module):
         self.inputs = nn.ModuleList(_projection(channels[s], dim) for s in levels)
         self.layers = nn.ModuleList(PixelLayer(dim, heads, len(levels), points, ffn) for _ in range(layers))
         self.level_code = nn.Parameter(torch.randn(len(levels), dim))
-        self.lateral, self.smooth = _conv_norm(channels[mask_stride], dim, 1), _conv_norm(dim, dim, 3)
-        self.mask = nn.Conv2d(dim, mask_dim, 1)
+        self.down = nn.Identity() if dim == mask_dim else _projection(dim, mask_dim)
+        self.lateral, self.smooth = _conv_norm(channels[mask_stride], mask_dim, 1), _conv_norm(mask_dim, mask_dim, 3)
+        self.mask = nn.Conv2d(mask_dim, mask_dim, 1)
         nn.init.kaiming_uniform_(self.mask.weight, a=1)
         nn.init.zeros_(self.mask.bias)
 
@@ -198,5 +204,5 @@ def forward(self:PixelDecoder,
     with torch.autocast(pyramid[self.mask_stride].device.type, enabled=False):
         maps = self.encode([project(pyramid[s].float()) for project, s in zip(self.inputs, self.levels)])
         fine = self.lateral(pyramid[self.mask_stride].float())
-        fine = fine + resize(maps[-1], fine.shape[-2:])
+        fine = fine + resize(self.down(maps[-1]), fine.shape[-2:])
         return self.mask(F.relu(self.smooth(fine))), maps

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from .clip import TextRows
 from .pixels import sine_code
 from .recognition import class_scores, inverse_temperature, mask_pool, resize
 
@@ -175,7 +176,7 @@ class LanguageHead(nn.Module):
 @patch
 def forward(self:LanguageHead,
             states:Float[Tensor, '... q d'], # normalised query states
-            rows, # text rows, see `recognition.class_scores`
+            rows:TextRows, # text rows of the class names
             pooled:Float[Tensor, '... q k'] | None=None, # mask features pooled under each mask, if the head wants them
            ) -> Float[Tensor, '... q c1']: # class logits, no-object last
     "Score states against every class name and the learned no-object vector."
@@ -185,7 +186,7 @@ def forward(self:LanguageHead,
 def predict_stages(stages:list[tuple[Tensor, Tensor]], # states and mask logits from `QueryDecoder`
                    features:Float[Tensor, 'b d h w'], # mask features
                    head:nn.Module, # linear or language head
-                   rows=None, # text rows for a language head
+                   rows:TextRows|None=None, # text rows for a language head
                   ) -> Prediction: # the last stage, earlier ones as `aux`
     "Name the queries of all stages with one call of the head."
     states, pooled = torch.stack([state for state, _ in stages]), None

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from .clip import TextRows
 
 # %% ../nbs/10_recognition.ipynb #bf76f15c
 def resize(maps: Float[Tensor, 'b c h w'], # maps to resample
@@ -38,7 +39,7 @@ def synonym_index(counts: list[int], # text rows per class, in class order
     return torch.tensor(table, device=device)
 
 def class_scores(embed: Float[Tensor, '... q d'], # one embedding per query, any length
-                 rows, # text rows: `.rows` (l d) of unit length and `.counts` (rows per class)
+                 rows:TextRows, # text rows of the class names
                  void: Float[Tensor, 'd'] | None, # no-object embedding of any length; None for no void column
                  scale: Float[Tensor, ''] | float, # inverse temperature
                 ) -> Float[Tensor, '... q c']: # class logits, with void as last column if given
@@ -60,7 +61,7 @@ def inverse_temperature(log_scale: Float[Tensor, ''], # logarithm of the scale, 
 def zero_shot(backbone, # CLIP backbone: `.embed` (b q k -> b q d) and `.logit_scale`
               dense: Float[Tensor, 'b k h w'], # its dense map
               mask_logits: Float[Tensor, 'b q h2 w2'], # predicted masks
-              rows, # text rows, see `class_scores`
+              rows:TextRows, # text rows of the class names
              ) -> Float[Tensor, 'b q c']: # CLIP's class logits for every mask
     "Classify every mask with frozen CLIP (Eq. 4 and 5)."
     embed = backbone.embed(mask_pool(dense, mask_logits))
