@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from .augment import fuse_stuff
 from .panoptic import Panoptic, Segments
 
 # %% auto #0
-__all__ = ['kept_queries', 'contest', 'number_segments', 'panoptic_inference', 'merge_queries', 'semantic_scores',
-           'semantic_inference', 'restore_masks', 'panoptic_batch']
+__all__ = ['kept_queries', 'contest', 'panoptic_inference', 'merge_queries', 'semantic_scores', 'semantic_inference',
+           'restore_masks', 'panoptic_batch']
 
 # %% ../nbs/15_inference.ipynb #0c6dddad
 def kept_queries(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column "no object"
@@ -41,20 +42,6 @@ def contest(mask_logits: Float[Tensor, 'n h w'], # kept queries at output size
     return winner, sure, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
 
 # %% ../nbs/15_inference.ipynb #d0edb9f2
-def number_segments(label: Int[Tensor, 'n'], # class of the kept queries
-                    stays: Bool[Tensor, 'n'], # queries that stay
-                    isthing: Bool[Tensor, 'c'], # things among the classes
-                    ) -> tuple[Int[Tensor, 'n'], Bool[Tensor, 'n']]: # segment id per query (0 = none), query opens it
-    "Segment ids in query order; stuff of one class shares the id of its first query."
-    n = len(label)
-    order = torch.arange(n, device=label.device)
-    stuff = stays & ~isthing[label]
-    first = torch.full_like(isthing, n, dtype=torch.long).scatter_reduce(0, label, torch.where(stuff, order, n), 'amin')
-    opener = torch.where(stuff, first[label], order)
-    opens = stays & (opener == order)
-    return torch.where(stays, opens.cumsum(0)[opener.clamp(max=n - 1)], 0), opens
-
-# %% ../nbs/15_inference.ipynb #05535ec9
 @torch.no_grad()
 def panoptic_inference(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column "no object"
                        mask_logits: Float[Tensor, 'q h w'], # at output size
@@ -77,7 +64,7 @@ def merge_queries(mask_logits: Float[Tensor, 'n h w'], # kept queries at output 
     if not len(score):
         return Panoptic(torch.zeros(mask_logits.shape[1:], dtype=torch.int32, device=label.device), Segments.empty(label.device))
     winner, sure, stays = contest(mask_logits, score, overlap_threshold)
-    ids, opens = number_segments(label, stays, isthing)
+    ids, opens = fuse_stuff(label, isthing[label], stays)
     chosen = opens.nonzero()[:, 0]
     columns = [x[chosen] for x in (ids, label, isthing[label], torch.zeros_like(opens), score.float())]
     return Panoptic(torch.where(sure, ids[winner], 0).int(), Segments(*columns))
