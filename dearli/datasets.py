@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'Example', 'ShapesScenes', 'partition', 'shapes_partition', 'read_image', 'CocoPanoptic', 'ImageFolder',
-           'Part', 'Findings', 'check', 'report']
+           'Part', 'Findings', 'check', 'summary']
 
 # %% ../nbs/04_datasets.ipynb #9eebf92d
 import random
@@ -232,7 +232,7 @@ def _count(found: Findings, example: Example) -> int:
     return example.panoptic.ids.numel() - int(area.sum())
 
 # %% ../nbs/04_datasets.ipynb #00f0422e
-def report(found: Findings,  # From `check`
+def summary(found: Findings,  # From `check`
            rows: int = 40,  # Classes to list, the most frequent first
           ) -> str:
     "Findings as text"
