@@ -183,6 +183,7 @@ class ShapesConfig:
     light: float = .2                           # strength of the lighting gradient
     noise: float = 5.                           # standard deviation of pixel noise in grey levels
     zoom: float = 1.                            # enlargement of things and textures; 2 is a close-up
+    plain: bool = False                         # flat background of no class (void), as in product photos
 
     @property
     def unit(self) -> float:
@@ -217,9 +218,10 @@ def _paint_stuff(rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarra
     for r, (kind, tint) in enumerate(zip(kinds, tints)):
         base = .5 * PALETTE[tint] + .5 * rng.uniform(90, 170)
         other = base * rng.uniform(.45, .65) if rng.random() < .5 else base + (255 - base) * rng.uniform(.45, .65)
-        t = texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
+        t = 0 if cfg.plain else texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
         image = np.where((regions == r)[..., None], base + (other - base) * t, image)
-    return image, regions, [len(THINGS) + int(k) for k in kinds], {int(t) for t in tints}
+    classes = [] if cfg.plain else [len(THINGS) + int(k) for k in kinds]
+    return image, regions, classes, {int(t) for t in tints}
 
 # %% ../nbs/03_shapes.ipynb #0fdf7f28
 def _second_part(rng: np.random.Generator, mask: np.ndarray, centre: np.ndarray, scale: float) -> np.ndarray:
@@ -289,7 +291,7 @@ def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], st
     back = [_phrase(rng, c) for c in stuff]
     front, back = [list(rng.permutation(x)) for x in (front, back)]
     joint = ' and '.join(front) or ' and '.join(back)
-    if front and back: joint += str(rng.choice([' on ', ' in front of ', ' and '])) + ' and '.join(back)
+    if front and back and rng.random() < .5: joint += str(rng.choice([' on ', ' in front of ', ' and '])) + ' and '.join(back)
     frame = str(rng.choice(FRAMES))
     return frame.format(joint) + ('.' if rng.random() < .3 else '')
 
@@ -310,21 +312,21 @@ def scene(
     image, regions, stuff, used = _paint_stuff(rng, cfg, weights['stuff'])
     image, ids, parts, things, sizes = _paint_things(rng, cfg, weights['thing'], image, used)
     bare = ids == 0
-    ids[bare] = regions[bare] + len(things) + 1
+    if stuff: ids[bare] = regions[bare] + len(things) + 1
     parts[bare] = regions[bare] + 2 * len(things) + 1
     image = _light(rng, cfg, image)
-    found = np.flatnonzero(np.bincount(ids.ravel(), minlength=len(things) + len(stuff) + 1))
+    found = np.unique(ids[ids > 0]).astype(np.int64)
     category = torch.tensor([0, *things, *stuff])[found]
     segments = Segments(id=torch.from_numpy(found), category=category, isthing=SHAPES.isthing[category])
     return Scene(image, Panoptic(torch.from_numpy(ids), segments), torch.from_numpy(parts), _caption(rng, things, sizes, stuff))
 
 # %% ../nbs/03_shapes.ipynb #3176962d
-KINDS = ('object', 'texture', 'scene')
+KINDS = ('product', 'object', 'texture', 'scene')
 
 def picture(
     seed: int | tuple,                      # as in `scene`, but from a separate stream
     cfg: ShapesConfig = ShapesConfig(),     # how to draw; close-ups are half as wide and high
-    kind: str = 'scene',                    # 'object' and 'texture' are close-ups
+    kind: str = 'scene',                    # 'product', 'object' and 'texture' are close-ups
 ) -> tuple[UInt8[Tensor, '3 h w'], str]:    # image and caption
     "Draw one captioned picture. Raises `DearliError` on an unknown kind."
     if kind not in KINDS: raise DearliError(f"picture kind '{kind}' is unknown: use one of {', '.join(KINDS)}.")
@@ -332,6 +334,7 @@ def picture(
     if kind == 'scene':
         s = scene(seed, cfg, 'uniform')
         return s.image, s.caption
-    things = (1, 1) if kind == 'object' else (0, 0)
-    s = scene(seed, replace(cfg, size=cfg.size // 2, zoom=2 * cfg.zoom, regions=1, things=things), 'uniform')
+    things = (0, 0) if kind == 'texture' else (1, 1)
+    close = replace(cfg, size=cfg.size // 2, zoom=2 * cfg.zoom, regions=1, things=things, plain=kind == 'product')
+    s = scene(seed, close, 'uniform')
     return s.image, s.caption
