@@ -134,7 +134,7 @@ def show_panoptic(image: UInt8[Tensor, '3 h w']|None,  # RGB; None for flat colo
     axes[0, 0].set_title(title)
     return figure
 
-
+# %% ../nbs/06_show.ipynb #3105188d
 def draw_panoptic(ax: Axes,  # Where
                   image: UInt8[Tensor, '3 h w']|None,  # RGB; None for flat colours
                   panoptic: Panoptic,  # Same size
