@@ -176,9 +176,9 @@ class ShapesConfig:
     "How scenes are drawn; lengths are in pixels of a 128-pixel scene and grow with `size`."
     size: int = 128                             # side of the square image in pixels
     things: tuple[int, int] = (1, 4)            # least and most things in a scene
-    scale: tuple[float, float] = (30., 64.)     # least and greatest longer side of a thing
+    scale: tuple[float, float] = (34., 68.)     # least and greatest longer side of a thing
     regions: int = 2                            # most stuff regions in a scene
-    tilt: float = .35                           # greatest rotation of a thing in radians
+    tilt: float = .25                           # greatest rotation of a thing in radians
     hidden: float = .3                          # greatest part of a thing that later things may hide
     light: float = .2                           # strength of the lighting gradient
     noise: float = 5.                           # standard deviation of pixel noise in grey levels
@@ -217,7 +217,7 @@ def _paint_stuff(rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarra
     image = np.zeros((cfg.size, cfg.size, 3), np.float32)
     for r, (kind, tint) in enumerate(zip(kinds, tints)):
         base = .5 * PALETTE[tint] + .5 * rng.uniform(90, 170)
-        other = base * rng.uniform(.45, .65) if rng.random() < .5 else base + (255 - base) * rng.uniform(.45, .65)
+        other = base * rng.uniform(.6, .78) if rng.random() < .5 else base + (255 - base) * rng.uniform(.25, .42)
         t = 0 if cfg.plain else texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
         image = np.where((regions == r)[..., None], base + (other - base) * t, image)
     classes = [] if cfg.plain else [len(THINGS) + int(k) for k in kinds]
@@ -280,9 +280,10 @@ def _phrase(rng: np.random.Generator, index: int, size: float | None = None) -> 
     "Name a class the way a person might; `size` in pixels adds a size word now and then."
     words = SHAPES.vocabulary[index]
     word = words[int(rng.integers(len(words)))]
-    if size is not None and rng.random() < .3:
-        word = ('small ' if size < 40 else 'large ' if size > 54 else 'medium ') + word
-    if size is None and rng.random() < .6: return word
+    if rng.random() < .3:
+        size = size or rng.uniform(30, 70)    # textures have no size worth telling
+        word = ('small ' if size < 44 else 'large ' if size > 58 else 'medium ') + word
+    elif size is None and rng.random() < .5: return word
     return ('an ' if word[0] in 'aeiou' or word.startswith('hour') else 'a ') + word
 
 def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], stuff: list[int]) -> str:
