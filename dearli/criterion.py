@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Callable
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -16,7 +17,8 @@ from .files import DearliError, seeded
 # %% auto #0
 __all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs', 'Match',
            'assign', 'match_labels', 'match_costs', 'uncertain_points', 'label_points', 'mask_terms', 'class_term',
-           'count_segments', 'check_targets', 'pad_targets', 'drop_empty', 'stage_terms', 'Criterion']
+           'count_segments', 'check_targets', 'pad_targets', 'drop_empty', 'Pool', 'pool_targets', 'stage_terms',
+           'Criterion']
 
 # %% ../nbs/14_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
@@ -213,25 +215,39 @@ def drop_empty(targets: Targets, # classes n and masks n h w per image
     keep = [m.flatten(1).any(1) for _, m in targets]
     return [(c[k], m[k]) for k, (c, m) in zip(keep, targets)]
 
+# %% ../nbs/14_criterion.ipynb #5ea42c92
+@dataclass(frozen=True)
+class Pool:
+    "The segments of a whole batch."
+    classes: Int[Tensor, 'n'] # class of every segment
+    masks: Bool[Tensor, 'n h w'] # masks in the padded frame
+    first: Int[Tensor, 'b'] # row of the first segment of every image
+    count: float | Tensor # segments in the batch, averaged over processes, at least 1
+
+def pool_targets(targets: Targets, # classes n and masks n H W per image
+                 device: torch.device, # where the predictions are
+                 ) -> Pool:
+    "Lay the segments of all images end to end."
+    first = torch.tensor([0] + [len(c) for c, _ in targets]).cumsum(0)[:-1].to(device)
+    return Pool(torch.cat([c for c, _ in targets]), torch.cat([m for _, m in targets]), first, count_segments(targets, device))
+
 # %% ../nbs/14_criterion.ipynb #d45a7956
 def stage_terms(x, # prediction of one stage
                 match: Match, # its pairs
-                targets: Targets, # classes n and masks n H W per image
+                pool: Pool, # segments of the batch
                 points: Points, # source of random points
                 tag: str, # prefix of the draws, such as 'stage9'
                 cfg: CriterionConfig, # weights and sampling
                 ) -> Float[Tensor, '3']: # class, mask and dice, unweighted
     "Unweighted terms of one decoder stage."
-    counts = torch.tensor([0] + [len(c) for c, _ in targets]).cumsum(0).to(match.image.device)
-    rows = counts[match.image] + match.target
-    label = class_term(x.class_logits.float(), match, torch.cat([c for c, _ in targets])[rows], cfg.no_object)
+    rows = pool.first[match.image] + match.target
+    label = class_term(x.class_logits.float(), match, pool.classes[rows], cfg.no_object)
     if not len(rows): return torch.stack([label, *[x.mask_logits.sum() * 0.] * 2])
-    q = x.mask_logits.shape[1]
-    picked = x.mask_logits.flatten(0, 1).index_select(0, match.image * q + match.query)[:, None].float()
+    pairs = match.image * x.mask_logits.shape[1] + match.query
+    picked = x.mask_logits.flatten(0, 1).index_select(0, pairs)[:, None].float()
     where = uncertain_points(picked, points, tag, cfg)
-    labels = label_points(torch.cat([m for _, m in targets]), rows, where)
-    terms = mask_terms(sample_points(picked, where)[:, 0], labels)
-    return torch.stack([label, *(t / count_segments(targets, picked.device) for t in terms)])
+    bce, dice = mask_terms(sample_points(picked, where)[:, 0], label_points(pool.masks, rows, where))
+    return torch.stack([label, bce / pool.count, dice / pool.count])
 
 # %% ../nbs/14_criterion.ipynb #3001d4a7
 class Criterion:
@@ -239,30 +255,36 @@ class Criterion:
     def __init__(self, cfg: CriterionConfig = CriterionConfig()): # weights and sampling
         self.cfg = cfg
 
-    def stages(self, prediction) -> list:
+    def stages(self,
+               prediction, # `Prediction`, with earlier stages in `aux`
+               ) -> list:
         "Predictions to supervise, from the initial queries to the last layer."
         return [*prediction.aux, prediction] if self.cfg.deep else [prediction]
 
-    def match(self, prediction, targets: Targets, points: Points | None = None) -> list[Match]:
+    def match(self,
+              prediction, # `Prediction` with class logits b q c+1 and mask logits b q h w
+              targets: Targets, # per image classes n and masks n H W in the padded frame
+              points: Points | None = None, # source of points, uniform by default
+              ) -> list[Match]: # one per stage
         "Pairs per stage; raises DearliError if a cost is not finite."
-        stages = self.stages(prediction)
         points = points or uniform_points(prediction.class_logits.device)
-        return assign(match_costs(stages, targets, points, self.cfg), [len(c) for c, _ in targets])
+        return assign(match_costs(self.stages(prediction), targets, points, self.cfg), [len(c) for c, _ in targets])
 
-    def __call__(self,
-                 prediction, # `Prediction` with class logits b q c+1 and mask logits b q h w
-                 targets: Targets, # per image classes n and masks n H W in the padded frame
-                 points: Points | None = None, # source of points, uniform by default
-                 ) -> dict[str, Tensor]: # weighted terms 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
-        "Weighted terms of all stages and their sum; raises DearliError if a cost is not finite."
-        device = prediction.class_logits.device
-        points = points or uniform_points(device)
-        check_targets(prediction, targets)
-        with torch.autocast(device.type, enabled=False):
-            pairs = self.match(prediction, targets, points)
-            terms = torch.stack([stage_terms(x, m, targets, points, f'stage{s}', self.cfg)
-                                 for s, (x, m) in enumerate(zip(self.stages(prediction), pairs))])
-        weighted = terms * terms.new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
-        suffix = [f'_{s}' for s in range(len(terms) - 1)] + ['']
-        named = {f'{name}{end}': w for end, row in zip(suffix, weighted) for name, w in zip(('class', 'mask', 'dice'), row)}
-        return {**named, 'total': weighted.sum()}
+# %% ../nbs/14_criterion.ipynb #1dcf3a04
+@patch
+def __call__(self: Criterion,
+             prediction, # `Prediction` with class logits b q c+1 and mask logits b q h w
+             targets: Targets, # per image classes n and masks n H W in the padded frame
+             points: Points | None = None, # source of points, uniform by default
+             ) -> dict[str, Tensor]: # weighted terms 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
+    "Weighted terms of all stages and their sum; raises DearliError if a cost is not finite."
+    check_targets(prediction, targets)
+    device, stages = prediction.class_logits.device, self.stages(prediction)
+    points = points or uniform_points(device)
+    with torch.autocast(device.type, enabled=False):
+        pool, pairs = pool_targets(targets, device), self.match(prediction, targets, points)
+        terms = torch.stack([stage_terms(x, m, pool, points, f'stage{s}', self.cfg) for s, (x, m) in enumerate(zip(stages, pairs))])
+    weighted = terms * terms.new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
+    suffix = [*(f'_{s}' for s in range(len(stages) - 1)), '']
+    named = {f'{name}{end}': w for end, row in zip(suffix, weighted) for name, w in zip(('class', 'mask', 'dice'), row)}
+    return {**named, 'total': weighted.sum()}
