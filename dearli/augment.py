@@ -215,11 +215,12 @@ def cutmix_box(h: int, # height of the donor's window
                crop: int | None = None, # side of the padded view, None if the window is not padded
                ) -> Bool[Tensor, 'y x']: # true inside the box
     "A random box inside the donor's window."
-    while True:
+    for _ in range(1000):  # a window that is one long line may have no such box: then it is empty
         area, ratio = draw(generator, *cfg.area) * h * w, draw(generator, *cfg.ratio)
         bh, bw = int(math.sqrt(area * ratio)), int(math.sqrt(area / ratio))
         y, x = int(draw(generator, 0, h)), int(draw(generator, 0, w))
         if y + bh <= h and x + bw <= w: break
+    else: bh = 0
     box = torch.zeros(crop or h, crop or w, dtype=torch.bool)
     box[y:y + bh, x:x + bw] = True
     return box
