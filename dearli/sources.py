@@ -158,8 +158,8 @@ def _compare(ids: np.ndarray, rows: list[dict], path: Path, taxonomy: Taxonomy) 
     if lost := sorted(listed - set(area)): notes.append(('id-not-in-png', f'{path} has no pixel of segment {lost[0]}, which its segments_info lists: remove the segment or paint it.'))
     for r in rows:
         if r.get('category_id') not in known: notes.append(('unknown-class', f"{path} uses category_id {r.get('category_id')!r}, which is not among the classes: add the class or correct the segment."))
-        if 'area' in r and r['id'] in area and r['area'] != area[r['id']]:
-            notes.append(('area-differs', f"{path} has {area[r['id']]} pixels of segment {r['id']}, the JSON says {r['area']}: only tools that trust the JSON notice."))
+    stale = [r for r in rows if 'area' in r and r['area'] != area.get(r['id'], r['area'])]
+    if stale: notes.append(('area-differs', f"{path} has {area[stale[0]['id']]} pixels of segment {stale[0]['id']}, the JSON says {stale[0]['area']} (one of {len(stale)} such segments): only tools that trust the JSON notice."))
     return notes
 
 # %% ../nbs/29_sources.ipynb #13d98cc9
