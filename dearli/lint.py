@@ -380,7 +380,7 @@ def require(path: str|Path,  # A dataset file
     "Check, and raise `DearliError` with the first error if there is one"
     report = check(path, **options)
     if wrong := [f for f in report.findings if f.level == 'error']:
-        raise DearliError(f'{path} has {len(wrong)} errors, the first: {wrong[0].message} Run dearli check for all of them.')
+        raise DearliError(f'{path} does not pass the check, {len(wrong)} of its findings being errors, the first: {wrong[0].message} Run dearli check for all of them.')
     return report
 
 
