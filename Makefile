@@ -28,7 +28,7 @@ install: $(STAMP) ## create .venv with the package and its development tools (on
 $(STAMP): settings.ini setup.py pyproject.toml constraints.txt
 	@$(PYTHON) tools/venv.py .venv
 	@echo "Installing dearli and its requirements into .venv (once; a few minutes, most of them torch)"
-	@$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --no-compile -e '.[dev]' -c constraints.txt
 	@$(BIN)/python -m pip check
 	@touch $@
 

@@ -31,7 +31,10 @@ setup(
     package_data={"dearli._data": shipped_data()},
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split()},
-    entry_points={"console_scripts": ["dearli = dearli.cli:main", ]},
+    entry_points={
+        "console_scripts": ["dearli = dearli.cli:main"],
+        "nbdev": ["dearli = dearli._modidx:d"],  # where links to symbols lead, also for other nbdev projects
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
