@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ROWS', 'PACKAGES', 'SPLITS', 'SCORES', 'ORACLES', 'Row', 'find_row', 'commit', 'hardware', 'versions', 'make_record',
            'read_records', 'spread', 'summarise', 'cell', 'format_table', 'StudyConfig', 'tail', 'backbone', 'build',
-           'run_name', 'warm_up', 'train_row', 'train_seconds', 'score_row', 'run_row', 'run_study', 'oracle_check']
+           'run_name', 'warm_up', 'probe_scenes', 'train_row', 'train_seconds', 'score_row', 'run_row', 'run_study',
+           'oracle_check']
 
 # %% ../nbs/21_study.ipynb #1442ca9e
 import os
@@ -26,7 +27,7 @@ from .augment import ViewConfig
 from .clip import Backbone, load_backbone, text_rows
 from .criterion import Criterion, CriterionConfig
 from .datasets import ShapesScenes, shapes_partition
-from .files import DearliError, load_tensors, nearest, read_json, seeded, to_dict, write_json
+from .files import DearliError, data_path, load_tensors, nearest, read_json, seeded, to_dict, write_json
 from .frequency import Group, class_frequency, frequency_groups, group_pq
 from .model import Segmenter, SegmenterConfig, fill, load_decoder
 from .oracle import oracle_pq
@@ -167,9 +168,10 @@ class StudyConfig:
     scenes: int = 1024 # training scenes, labelled and unlabelled together
     val: int = 128 # validation scenes
     masks: int = 256 # training scenes that SAM masks are made for
+    probe: int = 16 # unlabelled scenes whose pseudo-labels are kept
     warmup_steps: int = 400 # updates of the class-agnostic warm-up
     alpha: float = 0.4 # exponent of CLIP in the ensemble, published value
-    model: SegmenterConfig = field(default_factory=SegmenterConfig.tiny) # sizes
+    model: SegmenterConfig = field(default_factory=lambda: SegmenterConfig.tiny(levels=(16, 8))) # sizes
     train: TrainConfig = field(default_factory=TrainConfig.tiny) # optimisation
     view: ViewConfig = field(default_factory=ViewConfig.tiny) # augmentation
     criterion: CriterionConfig = field(default_factory=CriterionConfig.tiny) # losses
@@ -220,7 +222,7 @@ def warm_up(cfg: StudyConfig, # steps, masks, sizes
     run = Path(runs) / f"warmup_s{seed}"
     if not (run / "student.safetensors").exists():
         scenes = ShapesScenes(range(min(cfg.masks, cfg.scenes)), labelled=False)
-        label_images(scenes, runs / "sam", cfg.sam, progress=progress)
+        label_images(scenes, runs / "sam", load_sam(), cfg.sam)
         train = replace(cfg.train, steps=cfg.warmup_steps, batch=cfg.train.batch + cfg.train.unlabelled, unlabelled=0, seed=seed)
         batches = Steps(AgnosticDataset(scenes, runs / "sam"), None, train, cfg.view)
         model = build(row, cfg, SHAPES.agnostic(), seed)
@@ -228,6 +230,15 @@ def warm_up(cfg: StudyConfig, # steps, masks, sizes
     return load_decoder(run / "student.safetensors")[0]
 
 # %% ../nbs/21_study.ipynb #3d6835b4
+def probe_scenes(split: str, # labelled share
+                 seed: int, # of the partition
+                 cfg: StudyConfig, # number of scenes
+                ) -> list: # examples with their truth, which training never sees
+    "Unlabelled scenes whose pseudo-labels are kept as training goes on; here, unlike in life, their truth is known."
+    scenes = ShapesScenes(shapes_partition(split, seed)[1][:cfg.probe])
+    return [scenes[i] for i in range(len(scenes))]
+
+
 def train_row(name: str, # a key of ROWS
               split: str, # labelled share, e.g. '1/64'
               seed: int, # of partition, initial weights and batches
@@ -244,8 +255,7 @@ def train_row(name: str, # a key of ROWS
         train = replace(cfg.train, seed=seed, unlabelled=cfg.train.unlabelled if row.unlabelled else 0, teacher_alpha=row.teacher_alpha)
         initial = warm_up(cfg, seed, Path(runs), row, progress) if row.warmup else None
         batches = Steps(ShapesScenes(few), pool, train, cfg.view)
-        probe = ShapesScenes(many[:4]) if row.unlabelled else ()
-        Trainer(model, train, batches, Criterion(cfg.criterion), run, initial, [probe[i] for i in range(len(probe))]).fit(progress)
+        Trainer(model, train, batches, Criterion(cfg.criterion), run, initial, probe_scenes(split, seed, cfg)).fit(progress)
     fill(model.decoder, load_decoder(run / "student.safetensors")[0], str(run))
     return model
 

@@ -42,6 +42,7 @@ class TrainConfig:
     seed: int = 1 # everything random is derived from it
     teacher_alpha: float | None = 0.4 # exponent of CLIP in the pseudo-labels (Eq. 6); None: decoder alone
     decay: float = 0.999 # of the teacher's moving average (Eq. 2)
+    burn_in: int = 0 # steps without pseudo-labels, while the teacher only follows; 0 as published
     ramp: bool | None = None # decay min(1 - 1/(t+1), decay); None: only when no initial weights are given
     precision: str = "no" # 'no' (fp32), 'bf16' or 'fp16'
     checkpoint_every: int = 500 # steps between checkpoints
@@ -52,8 +53,8 @@ class TrainConfig:
     @classmethod
     def tiny(cls, **changes) -> "TrainConfig": # the embedded preset
         "The recipe for 128 px scenes on two CPU cores; `changes` override single values."
-        return cls(**{"steps": 400, "batch": 4, "unlabelled": 4, "lr": 1e-3, "decay": 0.99, "checkpoint_every": 100,
-                      "snapshot_every": 50, **changes})
+        return cls(**{"steps": 600, "batch": 4, "unlabelled": 4, "lr": 1e-3, "decay": 0.99, "burn_in": 200,
+                      "checkpoint_every": 100, "snapshot_every": 100, **changes})
 
 # %% ../nbs/19_train.ipynb #63d52f21
 @lru_cache(maxsize=8)
@@ -94,7 +95,7 @@ class Steps(Dataset):
         c = self.cfg
         pairs = [self.label(step * c.batch, self.rank * c.batch + j) for j in range(c.batch)]
         mine = range(self.rank * c.unlabelled, (self.rank + 1) * c.unlabelled)
-        return Batch([p[0] for p in pairs], [p[1] for p in pairs], [] if self.pool is None else [self.mix(step, j) for j in mine])
+        return Batch([p[0] for p in pairs], [p[1] for p in pairs], [self.mix(step, j) for j in mine] if self.pool is not None and step >= c.burn_in else [])
 
 # %% ../nbs/19_train.ipynb #c47f7e79
 @patch
@@ -281,7 +282,7 @@ def report(self: Trainer,
     c, done = self.cfg, self.step == self.cfg.steps
     if self.step % c.log_every == 0 or done:
         keep = ("class", "mask", "dice", "pseudo_class", "pseudo_mask", "pseudo_dice", "total", "grad_norm")
-        line = {k: round(float(terms[k]), 5) for k in keep if k in terms}
+        line = {k: round(terms[k].item(), 5) for k in keep if k in terms}
         bar.set_postfix(loss=f"{line['total']:.2f}")
         if self.accelerator.is_main_process:
             append_jsonl(self.run / "log.jsonl", {"step": self.step, **line, "lr": self.optimizer.param_groups[0]["lr"], "seconds": round(self.seconds, 2)})
