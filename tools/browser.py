@@ -40,6 +40,7 @@ def browser_page(size: dict) -> Iterator[tuple]:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         page, complaints = browser.new_page(viewport=size), []
+        page.set_default_timeout(120_000)  # a busy machine is slow, not broken
         page.on("console", lambda m: complaints.append(f"{page.url}: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda e: complaints.append(f"{page.url}: {e}"))
         page.on("requestfailed", lambda r: None if r.failure == "net::ERR_ABORTED" else complaints.append(f"{page.url}: {r.url} not loaded"))
