@@ -269,13 +269,15 @@ def load_changes(
         if name not in state: raise DearliError(f'the weights hold {name}, which the model lacks: weights and config are of different versions.')
         step = tensors.get(f'{name}/step')
         state[name].copy_(value if step is None else state[name] + value * step)
-    state['token_embedding.weight'][tensors['token_ids']] = tensors['token_rows'].float()
+    if 'token_ids' in tensors: state['token_embedding.weight'][tensors['token_ids']] = tensors['token_rows'].float()
     return clip
 
-def _shapes_clip(file: str, cls: type, trained: bool = True, **options) -> ClipBackbone:
-    "A CLIP of the embedded world from `data/weights`."
+def _shapes_clip(file: str, cls: type, trained: bool = True, text: str = '', **options) -> ClipBackbone:
+    "A CLIP of the embedded world from `data/weights`, its text tower perhaps from another one's file."
     clip = build_clip(clip_config(file), imagenet=trained)
-    if trained: load_changes(clip, load_tensors(data_path('weights', f'{file}.safetensors'))[0])
+    read = lambda name: load_tensors(data_path('weights', f'{name}.safetensors'))[0]
+    if text: load_changes(clip, {k: v for k, v in read(text).items() if not k.startswith('visual')})
+    if trained: load_changes(clip, read(file))
     return cls(clip, open_clip.SimpleTokenizer(context_length=clip.context_length), **options)
 
 def _shapes_imagenet() -> ImageNetBackbone:
@@ -313,7 +315,7 @@ def _timm(name: str) -> ImageNetBackbone:
 SHIPPED: dict[str, Callable[[], Backbone]] = {
     'shapes-conv': partial(_shapes_clip, 'shapes_conv', ClipBackbone, mean=LITE_MEAN, std=LITE_STD, divisor=16),
     'shapes-random': partial(_shapes_clip, 'shapes_conv', ClipBackbone, trained=False, mean=LITE_MEAN, std=LITE_STD, divisor=16),
-    'shapes-vit': partial(_shapes_clip, 'shapes_vit', ClipVit, mean=LITE_MEAN, std=LITE_STD, divisor=8),
+    'shapes-vit': partial(_shapes_clip, 'shapes_vit', ClipVit, text='shapes_conv', mean=LITE_MEAN, std=LITE_STD, divisor=16),
     'shapes-imagenet': _shapes_imagenet,
 }
 
