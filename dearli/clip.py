@@ -116,12 +116,14 @@ def efficientnet_maps(
     trunk: nn.Module,                       # timm EfficientNet
     images: Float[Tensor, 'b 3 H W'],       # normalised
 ) -> tuple[dict[int, Tensor], Tensor]:      # pyramid and dense map
-    "Stage outputs of an EfficientNet and its head convolution."
+    "Stage outputs of an EfficientNet, its head convolution in place of the last."
     x, stages = trunk.bn1(trunk.conv_stem(images)), []
     for block in trunk.blocks:
         x = block(x)
         stages.append(x)
-    return _by_stride(stages, images.shape[-1]), trunk.bn2(trunk.conv_head(x))
+    dense = trunk.bn2(trunk.conv_head(x))
+    # as in a ConvNeXt, the map that CLIP pools is also the coarsest level that the pixel decoder reads
+    return _by_stride([*stages, dense], images.shape[-1]), dense
 
 # %% ../nbs/07_clip.ipynb #7ce63587
 class ClipBackbone(Backbone):
@@ -206,7 +208,7 @@ class ImageNetBackbone(Backbone):
     "A timm trunk: pyramid only."
     def __init__(
         self,
-        trunk: nn.Module,      # timm model made with `features_only`
+        trunk: nn.Module,      # timm EfficientNet, or any timm model made with `features_only`
         mean: Sequence[float], # for values 0..1
         std: Sequence[float],  # for values 0..1
         divisor: int = 32,     # pad to multiples of this
@@ -217,6 +219,7 @@ class ImageNetBackbone(Backbone):
 
     def maps(self, images):
         "Pyramid of normalised images; no dense map."
+        if hasattr(self.trunk, 'conv_head'): return efficientnet_maps(self.trunk, images)[0], None
         return _by_stride(self.trunk(images), images.shape[-1]), None
 
 # %% ../nbs/07_clip.ipynb #b6a08805
@@ -282,7 +285,7 @@ def _shapes_clip(file: str, cls: type, trained: bool = True, text: str = '', **o
 
 def _shapes_imagenet() -> ImageNetBackbone:
     "The untouched ImageNet trunk of the embedded world."
-    return ImageNetBackbone(_lite(features_only=True), LITE_MEAN, LITE_STD, 16)
+    return ImageNetBackbone(_lite(), LITE_MEAN, LITE_STD, 16)
 
 # %% ../nbs/07_clip.ipynb #dfd70512
 def _hub(what: str, make: Callable[[], nn.Module]) -> nn.Module:
