@@ -111,7 +111,7 @@ def notebooks(tally: Tally) -> None:
                 took[match[2]] = time.time() - started[match[2]]
                 print(f"       {took[match[2]]:5.1f} s  {match[2]}", flush=True)
         elif (name := line.strip()) in names: failed.add(name)
-        elif not re.match(r"\S+\.ipynb: \d+ secs", line): print("       " + line, end="", flush=True)
+        elif not re.match(r"\s*$|\S+\.ipynb: \d+ secs|(<Drawing>)+$", line): print("       " + line, end="", flush=True)
     if process.wait() and not failed: failed = set(names)
     for name in names: tally(name not in failed and name in took, name)
     for name in sorted(n for n, s in took.items() if s > SECONDS_PER_NOTEBOOK):
