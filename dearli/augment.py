@@ -59,7 +59,8 @@ class ViewConfig:
     @classmethod
     def tiny(cls) -> ViewConfig:
         "The preset for 128 px scenes."
-        return cls(crop=128, scale=(.7, 1.4), sizes=8)
+        # colour says nothing about the classes of the embedded world, so labelled views may take any hue
+        return cls(crop=128, scale=(.7, 1.4), sizes=8, mild=MildConfig(hue=.5, chance=.8))
 
     def edges(self) -> list[int]:
         "The possible lengths of the shorter edge."
