@@ -8,7 +8,6 @@ __all__ = ['LITE_MEAN', 'LITE_STD', 'SHIPPED', 'TEMPLATES_VILD', 'Features', 'Ba
            'TextRows', 'text_rows']
 
 # %% ../nbs/07_clip.ipynb #ce97079a
-import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -150,7 +149,7 @@ class ClipBackbone(Backbone):
         "Logarithm of the inverse temperature."
         return self.clip.logit_scale
 
-    def maps(self, images):
+    def maps(self, images: Float[Tensor, 'b 3 H W']) -> tuple[dict[int, Tensor], Tensor | None]:
         "Pyramid and dense map of normalised images."
         return (convnext_maps if hasattr(self.trunk, 'stages') else efficientnet_maps)(self.trunk, images)
 
@@ -175,7 +174,7 @@ class ClipVit(ClipBackbone):
         "The image tower."
         return self.clip.visual
 
-    def maps(self, images):
+    def maps(self, images: Float[Tensor, 'b 3 H W']) -> tuple[dict[int, Tensor], Tensor | None]:
         "No pyramid; patch tokens whose last block attends to itself alone."
         v = self.clip.visual
         x = v.conv1(images)
@@ -217,7 +216,7 @@ class ImageNetBackbone(Backbone):
         self.trunk = trunk
         self.measure()
 
-    def maps(self, images):
+    def maps(self, images: Float[Tensor, 'b 3 H W']) -> tuple[dict[int, Tensor], Tensor | None]:
         "Pyramid of normalised images; no dense map."
         if hasattr(self.trunk, 'conv_head'): return efficientnet_maps(self.trunk, images)[0], None
         return _by_stride(self.trunk(images), images.shape[-1]), None
