@@ -111,8 +111,11 @@ def notebooks(tally: Tally) -> None:
                 took[match[2]] = time.time() - started[match[2]]
                 print(f"       {took[match[2]]:5.1f} s  {match[2]}", flush=True)
         elif (name := line.strip()) in names: failed.add(name)
+        elif match := re.match(r"\w+ in .*?([^/\\]+\.ipynb):$", line.rstrip()):
+            failed.add(match[1])
+            print(f"       {line}", end="", flush=True)
         elif not re.match(r"\s*$|\S+\.ipynb: \d+ secs|(<Drawing>)+$", line): print("       " + line, end="", flush=True)
-    if process.wait() and not failed: failed = set(names)
+    if process.wait() and not failed: tally(False, "nbdev_test ended early; what it printed is above")
     for name in names: tally(name not in failed and name in took, name)
     for name in sorted(n for n, s in took.items() if s > SECONDS_PER_NOTEBOOK):
         print(f"  note: {name} took {took[name]:.0f} s; the budget is {SECONDS_PER_NOTEBOOK} s, mark its long cells `#| slow`")
