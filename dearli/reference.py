@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 from .augment import mix_images, mix_panoptic
 from .files import DearliError, load_tensors, read_json
@@ -67,21 +68,38 @@ class Reference:
         spec.loader.exec_module(self.recipe)
         self.salt = self.meta['salt']
 
-    def load(self, name): # tensors and the description beside them
-        "Read one pair of files."
-        return load_tensors(self.folder/f'{name}.safetensors')[0], read_json(self.folder/f'{name}.json')
+# %% ../nbs/33_reference.ipynb #73f6ee6b
+@patch
+def load(self:Reference,
+         name:str, # file name without ending
+        ) -> tuple[dict[str, Tensor], dict]: # tensors and the description beside them
+    "Read one pair of files."
+    return load_tensors(self.folder/f'{name}.safetensors')[0], read_json(self.folder/f'{name}.json')
 
-    def image(self, index, size):
-        "Draw image `index` at (h, w) as uint8 (3 h w)."
-        return torch.from_numpy(self.recipe.image(index, *size, self.salt)).permute(2, 0, 1)
+@patch
+def image(self:Reference,
+          index:int, # which image
+          size:tuple[int, int], # height and width
+         ) -> Tensor: # uint8 (3 h w)
+    "Draw an image."
+    return torch.from_numpy(self.recipe.image(index, *size, self.salt)).permute(2, 0, 1)
 
-    def targets(self, index, size, n):
-        "Draw n classes and masks."
-        return tuple(torch.from_numpy(x) for x in self.recipe.targets(index, *size, n, self.salt))
+@patch
+def targets(self:Reference,
+            index:int, # which targets
+            size:tuple[int, int], # height and width
+            n:int, # how many
+           ) -> tuple[Tensor, Tensor]: # classes (n) and disjoint masks (n h w)
+    "Draw classes and masks."
+    return tuple(torch.from_numpy(x) for x in self.recipe.targets(index, *size, n, self.salt))
 
-    def take(self, tensor, spec):
-        "Cut the stored slice out of a whole tensor."
-        return self.recipe.take(tensor, spec)
+@patch
+def take(self:Reference,
+         tensor:Tensor, # whole
+         spec:str, # slice as text
+        ) -> Tensor: # the stored part
+    "Cut the stored slice out of a whole tensor."
+    return self.recipe.take(tensor, spec)
 
 # %% ../nbs/33_reference.ipynb #ebf58a16
 def segment_rows(part:str, name:str, ours:Panoptic, theirs:list) -> list[Row]:
