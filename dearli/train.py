@@ -53,7 +53,7 @@ class TrainConfig:
     @classmethod
     def tiny(cls, **changes) -> "TrainConfig": # the embedded preset
         "The recipe for 128 px scenes on two CPU cores; `changes` override single values."
-        return cls(**{"steps": 450, "batch": 4, "unlabelled": 4, "lr": 1e-3, "decay": 0.99, "burn_in": 200,
+        return cls(**{"steps": 600, "batch": 4, "unlabelled": 4, "lr": 1e-3, "decay": 0.995, "burn_in": 350,
                       "checkpoint_every": 50, "snapshot_every": 50, **changes})
 
 # %% ../nbs/19_train.ipynb #63d52f21
