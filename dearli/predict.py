@@ -40,7 +40,9 @@ class Predictor:
     alpha: float | None # exponent of CLIP in the class posterior; None: decoder alone
 
     @property
-    def taxonomy(self) -> Taxonomy: return self.model.taxonomy
+    def taxonomy(self) -> Taxonomy: # classes of the results
+        "The classes that results refer to."
+        return self.model.taxonomy
 
     def __call__(self,
                  images: str | Path | Tensor | Sequence, # one image or several: paths, or uint8 RGB (3 h w)
