@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .fetch import Archive, count_files, fetch, unpack
-from .files import DearliError, append_jsonl, nearest, np_rng, read_json, read_jsonl, write_json
+from .files import DearliError, append_jsonl, atomic_write, nearest, np_rng, read_json, read_jsonl, write_json
 from .panoptic import Panoptic, Segments, Taxonomy, decode_ids, read_panoptic_json, read_png, segments_info, write_png
 from .vocabularies import vocabulary
 
@@ -244,10 +244,22 @@ def prepare(dataset: str|Dataset,  # A name in `DATASETS`, or a description
     for s in dataset.splits:
         if s.source: note(convert(partial(_jobs, dataset, s, root, taxonomy), s, root, taxonomy, workers, progress))
     found = verify(dataset, root)
+    note(_write_data_file(dataset, root))
     places = {s.name: {k: str(root/getattr(s, k)) for k in ('images', 'json', 'pngs')} | found[s.name] for s in dataset.splits}
-    return {'dataset': dataset.name, 'root': str(root), 'terms': dataset.terms, 'steps': steps, 'splits': places}
+    return {'dataset': dataset.name, 'root': str(root), 'file': str(root/f'{dataset.name}.toml'), 'terms': dataset.terms, 'steps': steps, 'splits': places}
 
 # %% ../nbs/27_prepare.ipynb #ce5a98ff
+def _write_data_file(dataset: Dataset, root: Path) -> dict:
+    "A dataset file beside the folders, for training and checking"
+    path, step = root/f'{dataset.name}.toml', {'step': f'{dataset.name}.toml'}
+    if path.exists(): return step | {'how': 'already there'}
+    section = lambda name, s: f'\n[{name}]\nimages = "{s.images}"\njson = "{s.json}"\nmasks = "{s.pngs}"\n'
+    text = ''.join(section(n, s) + ('# only = "partition.txt"  # the labelled images of an experiment: dearli data split\n' if n == 'labelled' else '')
+                   for n, s in zip(('labelled', 'validation'), dataset.splits))
+    with atomic_write(path) as f: f.write(f'# Dataset file of dearli. Paths are relative to this file.\nname = "{dataset.name}"\nclasses = "{dataset.name}"\n{text}')
+    return step | {'how': 'written'}
+
+
 def _fetch_outer(archive: Archive, dataset: Dataset, root: Path, archives, progress: bool) -> dict:
     "An archive, and the archives within it"
     own = [(root/zipped, root/folder) for zipped, folder in dataset.inner if any(f == folder for f, _ in archive.folders)]

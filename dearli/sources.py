@@ -11,7 +11,7 @@ __all__ = ['WARNINGS', 'Raw', 'Source', 'read_numbers', 'PanopticSource', 'count
 import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -381,9 +381,11 @@ class Data:
 
 
 def open_data(path: str|Path,  # A dataset file
+              only: str|Path|None = None,  # A partition to use instead of the file's
              ) -> Data:
     "Open everything a dataset file describes"
     file = read_data_file(path)
+    if only is not None: file = replace(file, labelled=replace(file.labelled, only=Path(only)))
     taxonomy = read_classes(file.classes, file.name)
     labelled, rest = _chosen(file.labelled, taxonomy)
     validation = _chosen(file.validation, taxonomy)[0] if file.validation else None
