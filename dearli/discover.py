@@ -78,16 +78,17 @@ def read_coco(path: Path,  # A JSON
 
 def _categories(rows: list[dict], kind: str) -> list[Category]:
     "Classes of a JSON; known ones get the shipped synonyms"
-    if {(c['id'], c['name']) for c in rows} <= {(i, n) for i, n in _coco_names()}: known = {c.id: c for c in vocabulary('coco-panoptic').categories}
-    else: known = {}
+    known = _coco(rows)
     out = [known.get(c['id']) or Category(c['id'], str(c['name']).replace(',', ' '), bool(c.get('isthing', 1))) for c in rows]
     if kind == 'coco-instances' and 0 not in {c.id for c in out}: out = [Category(0, 'background', False), *out]
     return out
 
 
-def _coco_names() -> set[tuple[int, str]]:
-    "Ids and names of COCO's things, which tell its JSONs from others"
-    return {(c.id, c.name) for c in vocabulary('coco-panoptic').categories if c.isthing}
+def _coco(rows: list[dict]) -> dict[int, Category]:
+    "COCO's classes by id if the rows are COCO's: all ids known, all names of things equal (stuff has plainer names here)"
+    known = {c.id: c for c in vocabulary('coco-panoptic').categories}
+    same = [c['id'] in known and (not known[c['id']].isthing or known[c['id']].name == c['name']) for c in rows]
+    return known if all(same) and any(c['id'] in known and known[c['id']].isthing for c in rows) else {}
 
 # %% ../nbs/31_discover.ipynb #574a2ff7
 def mask_folders(folders: dict[Path, list[Path]],  # From `image_folders`
