@@ -10,7 +10,7 @@ import hashlib, io, os, time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -400,7 +400,8 @@ def contact_sheet(dataset,  # Labelled examples, such as `open_data(path).labell
         thumb.thumbnail((side, side))
         thumbs.append(thumb)
     if not thumbs: raise DearliError(f'{path} cannot be drawn, since no labelled image of {dataset.name} loads: run dearli check.')
-    colours = Image.open(io.BytesIO(legend(dataset.taxonomy, sorted(classes), columns).encoded(dpi=96)[1])).convert('RGB')
+    short = Taxonomy(dataset.taxonomy.name, tuple(replace(c, name=c.name[:13]) for c in dataset.taxonomy.categories))  # the legend's columns are narrow
+    colours = Image.open(io.BytesIO(legend(short, sorted(classes)).encoded(dpi=96)[1])).convert('RGB')
     rows = [thumbs[k:k + columns] for k in range(0, len(thumbs), columns)]
     heights = [max(t.height for t in row) + 6 for row in rows]
     sheet = Image.new('RGB', (max(columns * (side + 6), colours.width), sum(heights) + colours.height), 'white')
