@@ -246,7 +246,7 @@ def _text_first(clip, pasted: Collages, x: Tensor, cfg: ConvConfig, generator) -
 class VitConfig:
     "How the ViT CLIP is trained."
     web: WebConfig = WebConfig()    # what there is to see
-    steps: int = 1000               # steps
+    steps: int = 2500               # steps
     batch: int = 32                 # collages per step
     rate: float = 1e-3              # learning rate
     distil: float = 4.              # weight of the distance to the teacher's embedding
