@@ -103,18 +103,17 @@ def notebooks(tally: Tally) -> None:
     command = [PYTHON.parent / "nbdev_test", "--n_workers", "2", "--timing", "--do_print"]
     process = subprocess.Popen([str(c) for c in command], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                env={**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"})
-    started, took, failed = {}, {}, set()
-    for line in process.stdout:
-        if match := re.match(r"(- Completed|Starting) .*?([^/\\]+\.ipynb)$", line.rstrip()):
-            if match[1] == "Starting": started[match[2]] = time.time()
+    begun, started, took, failed = time.time(), {}, {}, set()
+    for line in process.stdout:  # of two workers, whose lines may run together
+        steps = re.findall(r"(Starting|- Completed) \S*?([^/\\\s]+?\.ipynb)", line)
+        for step, name in steps:
+            if step == "Starting": started[name] = time.time()
             else:
-                took[match[2]] = time.time() - started[match[2]]
-                print(f"       {took[match[2]]:5.1f} s  {match[2]}", flush=True)
-        elif (name := line.strip()) in names: failed.add(name)
-        elif match := re.match(r"\w+ in .*?([^/\\]+\.ipynb):$", line.rstrip()):
-            failed.add(match[1])
-            print(f"       {line}", end="", flush=True)
-        elif not re.match(r"\s*$|\S+\.ipynb: \d+ secs|(<Drawing>)+$", line): print("       " + line, end="", flush=True)
+                took[name] = time.time() - started.get(name, begun)
+                print(f"       {took[name]:5.1f} s  {name}", flush=True)
+        if match := re.search(r"\w+ in \S*?([^/\\\s]+\.ipynb):$", line.rstrip()): failed.add(match[1])
+        if line.strip() in names: failed.add(line.strip())
+        elif not steps and not re.match(r"\s*$|\S+\.ipynb: \d+ secs|(<Drawing>)+$", line): print("       " + line, end="", flush=True)
     if process.wait() and not failed: tally(False, "nbdev_test ended early; what it printed is above")
     for name in names: tally(name not in failed and name in took, name)
     for name in sorted(n for n, s in took.items() if s > SECONDS_PER_NOTEBOOK):
