@@ -274,11 +274,12 @@ def _optimisers(sam: Sam, cfg: PromptConfig) -> list[torch.optim.Optimizer]:
 def pretrain_sam(cfg: PromptConfig = PromptConfig(),    # what to train and how
                  out: str | Path | None = None,         # a .safetensors file, written at every look, with settings and progress
                  every: int = 50,                       # steps between two looks at the held scenes
+                 stop: int | None = None,               # end after this many steps of the schedule; None for all
                 ) -> tuple[Sam, list[dict]]:            # network in evaluation mode, progress
     "Train a small SAM from nothing."
     data, held = (pictures(a, n, ShapesConfig(size=cfg.model.size)) for a, n in ((0, cfg.scenes), (10**6, cfg.held)))
     sam, total, notes, began = start(cfg.model, cfg.seed), sum(cfg.steps), [], time.process_time()
-    for step in range(total):
+    for step in range(stop or total):
         if step in (0, cfg.steps[0]): optimisers, since = _optimisers(sam, cfg), step   # the parts meet afresh
         rate = cfg.lr * min(1, (step - since + 1) / cfg.warm) * (.5 + .5 * np.cos(np.pi * step / total))
         for group in (g for o in optimisers for g in o.param_groups): group['lr'] = rate
@@ -287,7 +288,7 @@ def pretrain_sam(cfg: PromptConfig = PromptConfig(),    # what to train and how
         loss.backward()
         nn.utils.clip_grad_norm_(sam.parameters(), cfg.clip)
         for o in optimisers: o.step()
-        if (step + 1) % every == 0 or step + 1 == total:
+        if (step + 1) % every == 0 or step + 1 == (stop or total):
             notes.append({'step': step + 1, 'loss': loss.item(), **watch(sam, held), 'seconds': time.process_time() - began})
             if out:
                 save_sam(out, sam, cfg.model, {'config': json.dumps(to_dict(cfg)), 'progress': json.dumps(notes)})
