@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Study', 'COMMANDS', 'say', 'study_list', 'study_run', 'study_table', 'oracle', 'train', 'evaluate', 'quick',
            'data_prepare', 'data_ade20k', 'data_coco_panoptic', 'data_coco_objects', 'data_split', 'init', 'check_data',
-           'import_official', 'compare_official', 'time_loader', 'tree', 'explained', 'main']
+           'import_official', 'compare_official', 'time_loader', 'time_model', 'tree', 'explained', 'main']
 
 # %% ../nbs/40_cli.ipynb #20dab1d1
 import json as jsonlib
@@ -19,7 +19,7 @@ from fastcore.docments import docments
 
 from .checkpoints import import_checkpoint
 from .discover import init_data
-from .files import DearliError, data_path, to_dict
+from .files import DearliError, data_path, to_dict, write_json
 from .lint import as_text, check, contact_sheet
 from .loading import bench_loader
 from .own import split_data
@@ -27,8 +27,9 @@ from .parity import parity
 from .prepare import prepare
 from .report import quickstart
 from .sources import open_data
-from .study import (ROWS, SCORES, SPLITS, StudyConfig, find_row, format_table, oracle_check, read_records, run_name,
-                          run_study, score_row, summarise, train_row)
+from .speed import SpeedConfig, bench_model, speed_table
+from .study import (ROWS, SCORES, SPLITS, StudyConfig, find_row, format_table, make_record, oracle_check, read_records,
+                          run_name, run_study, score_row, summarise, train_row)
 
 # %% ../nbs/40_cli.ipynb #7595fe34
 Study = Annotated[StudyConfig, tyro.conf.arg(name="")] # its fields become options without a prefix
@@ -197,7 +198,7 @@ def compare_official(folder: tyro.conf.Positional[Path], # reference outputs of 
     say(f"{text}\n{len(rows) - len(bad)} within their limits, {len(bad)} out", {"ok": not bad, "rows": [vars(r) | {"ok": r.ok} for r in rows]}, json)
     return int(bool(bad))
 
-
+# %% ../nbs/40_cli.ipynb #c4213efe
 def time_loader(images: int = 64, # views of so many images per round
                 workers: int = 2, # loader processes
                 json: bool = False, # print JSON
@@ -205,6 +206,18 @@ def time_loader(images: int = 64, # views of so many images per round
     "Images per second of our loader beside a plain one that does the same work."
     done = bench_loader(images=images, workers=workers)
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
+
+
+def time_model(tiny: bool = False, # a small model, only to see that it runs
+               runs: int = 3, # timed runs, after two that warm up
+               out: Path | None = None, # JSON record to write, with commit, versions and hardware
+               json: bool = False, # print JSON
+              ) -> None:
+    "Seconds and memory of one evaluation and one training step, beside the official figures."
+    cfg = SpeedConfig.tiny(runs=runs) if tiny else SpeedConfig(runs=runs)
+    done = bench_model(cfg, lambda text: print(text, file=sys.stderr))
+    if out is not None: write_json(out, make_record("bench", what="model", result=done))
+    say(speed_table(done), done, json)
 
 # %% ../nbs/40_cli.ipynb #34873d4b
 COMMANDS = {
@@ -218,7 +231,7 @@ COMMANDS = {
     "eval": evaluate,
     "import-checkpoint": import_official,
     "parity": compare_official,
-    "bench-loader": time_loader,
+    "bench": {"loader": time_loader, "model": time_model},
 }
 
 

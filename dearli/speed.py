@@ -184,6 +184,7 @@ def top_operators(run: Callable, # without arguments
                   rows: int, # how many operators
                  ) -> list[dict]: # operator, calls, CPU seconds of its own, share of all
     "The operators that cost most by themselves."
+    os.environ.setdefault('KINETO_LOG_LEVEL', '99') # the profiler's own log lines are no result
     with profile(activities=[ProfilerActivity.CPU]) as prof: run()
     events = sorted(prof.key_averages(), key=lambda e: -e.self_cpu_time_total)
     whole = sum(e.self_cpu_time_total for e in events) or 1
