@@ -21,9 +21,9 @@ def from_root(markdown: str) -> str:
 def render_output(output: dict, number: int, files: dict[Path, bytes]) -> str:
     """One stored output as Markdown; a picture becomes a file beside the notebooks."""
     data = output.get("data", {})
-    if "image/png" in data:
-        path = IMAGES / f"readme-{number}.png"
-        files[path] = base64.b64decode(text(data["image/png"]))
+    if picture := next((kind for kind in ("image/png", "image/jpeg") if kind in data), None):
+        path = IMAGES / f"readme-{number}.{picture[6:]}"
+        files[path] = base64.b64decode(text(data[picture]))
         return f"![]({path.relative_to(ROOT).as_posix()})"
     if "text/markdown" in data: return from_root(text(data["text/markdown"])).strip()
     return "```\n" + (text(output.get("text", "")) or text(data.get("text/plain", ""))).rstrip() + "\n```"
