@@ -47,6 +47,11 @@ class SpeedConfig:
     model: SegmenterConfig = field(default_factory=SegmenterConfig.paper)
     criterion: CriterionConfig = CriterionConfig()
 
+    @property
+    def comparable(self) -> bool: # image, model and backbone as in `OFFICIAL`
+        "Whether the official figures are for this size."
+        return self.size == 640 and self.model == SegmenterConfig.paper() and 'convnext_base_w' in self.backbone
+
     @classmethod
     def tiny(cls,
              **options, # fields to change
@@ -228,12 +233,12 @@ def bench_model(cfg: SpeedConfig = SpeedConfig(), # sizes, runs
         say(f'timing {name}')
         for _ in range(cfg.warmups + cfg.runs): run()
         memory[name] = peak_memory()
-    lines = [compare(line, name, threads) for name, line in clock.medians(cfg.warmups).items()]
-    missed = [line['name'] for line in lines if not line.get('reached', True)]
+    lines = clock.medians(cfg.warmups)
+    lines = [compare(line, name, threads) if cfg.comparable else {'name': name, **line} for name, line in lines.items()]
+    unexplained = [line['name'] for line in lines if line['name'] in runs and not line.get('reached', False)]
     busy = load is not None and load > (os.cpu_count() or 1)
-    return {'lines': _rounded(lines), 'peak_memory_mb': memory, 'profiles': {k: top_operators(runs[k], cfg.operators) for k in missed},
-            'official': SOURCE, 'comparable': cfg.size == 640 and cfg.model == SegmenterConfig.paper() and 'convnext_base_w' in cfg.backbone,
-            'threads': threads, 'load_before': load, 'shared_machine': busy, 'config': to_dict(cfg)}
+    return {'lines': _rounded(lines), 'peak_memory_mb': memory, 'profiles': {k: top_operators(runs[k], cfg.operators) for k in unexplained},
+            'official': SOURCE if cfg.comparable else None, 'threads': threads, 'load_before': load, 'shared_machine': busy, 'config': to_dict(cfg)}
 
 
 def _rounded(lines: list[dict]) -> list[dict]:
@@ -244,18 +249,18 @@ def _rounded(lines: list[dict]) -> list[dict]:
 def speed_table(done: dict, # from `bench_model`
                ) -> str:
     "The result as text."
-    rows = [f'{"":20}{"wall s":>9}{"CPU s":>9}{"official":>10}  ratio (bound)  aim']
+    rows = [f'{"":20}{"wall s":>9}{"CPU s":>9}' + f'{"official":>10}  ratio (bound)  aim' * bool(done['official'])]
     for line in done['lines']:
         text = f'{line["name"]:20}{line["seconds"]:9.3f}{line["cpu_seconds"]:9.3f}'
         if 'ratio' in line:
             low, high = line['official']
             text += f'{f"{low:g}" if low == high else f"{low:g}-{high:g}":>10}  {line["ratio"]:.2f} ({line["ratio_cpu"]:.2f})'
-        if 'aim' in line: text = f'{text:65}{line["aim"]:g}x {"reached" if line["reached"] else "missed"}'
+        if 'aim' in line: text = f'{text:66}{line["aim"]:g}x {"reached" if line["reached"] else "missed"}'
         rows.append(text)
     rows += [f'peak memory after {k}: {v} MB' for k, v in done['peak_memory_mb'].items()]
     for name, table in done['profiles'].items():
         rows += ['', f'{name}: operators by CPU time of their own', *(f'{r["operator"]:44}{r["calls"]:6}{r["seconds"]:9.3f} s {r["share"]:6.1%}' for r in table)]
-    notes = [f'{done["threads"]} threads, load {done["load_before"]} before the run', done['official']]
+    notes = [f'{done["threads"]} threads, load {done["load_before"]} before the run',
+             done['official'] or 'another size than the official figures, so nothing is compared']
     if done['shared_machine']: notes.append('other work ran on this machine: wall seconds are too long, look at CPU seconds')
-    if not done['comparable']: notes.append('another size than the official figures: the ratios mean nothing here')
     return '\n'.join([*rows, '', *notes])
