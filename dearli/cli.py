@@ -216,7 +216,7 @@ def time_model(tiny: bool = False, # a small model, only to see that it runs
     "Seconds and memory of one evaluation and one training step, beside the official figures."
     cfg = SpeedConfig.tiny(runs=runs) if tiny else SpeedConfig(runs=runs)
     done = bench_model(cfg, lambda text: print(text, file=sys.stderr))
-    if out is not None: write_json(out, make_record("bench", what="model", result=done))
+    if out is not None: write_json(out, make_record("bench", name="model", result=done))
     say(speed_table(done), done, json)
 
 # %% ../nbs/40_cli.ipynb #34873d4b
