@@ -22,7 +22,7 @@ def create(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 10):
-        sys.exit(f"dearli needs Python 3.10 or newer and found {sys.version.split()[0]}; name another one with make install PYTHON=python3.11")
+    if sys.version_info < (3, 11):
+        sys.exit(f"dearli needs Python 3.11 or newer and found {sys.version.split()[0]}; name another one with make install PYTHON=python3.11")
     if not create(Path(sys.argv[1])):
         sys.exit(f"{sys.executable} cannot make a virtual environment; install its venv module (on Debian and Ubuntu: apt-get install python3-venv) and try again")
