@@ -201,6 +201,7 @@ def quickstart(out: str | Path = "runs/quickstart", # run folder
                split: str = "1/64", # labelled share
                seed: int = 0, # of everything random
                cfg: StudyConfig = StudyConfig(), # sizes and steps
+               progress: bool = True, # show bars
                say=print, # where progress is told
               ) -> dict: # {'table': Markdown, 'report': path, 'records': [...]}
     "Run the embedded study in miniature and write the page; resumes what was cut off."
@@ -211,7 +212,7 @@ def quickstart(out: str | Path = "runs/quickstart", # run folder
     for i, name in enumerate(rows):
         say(f"{i + 2}/{len(rows) + 2}  {find_row(name).title}: {cfg.train.steps} steps on {split} of the labels"
             + (f", after {cfg.warmup_steps} steps of warm-up on SAM masks" if find_row(name).warmup else ""))
-        records.append(run_row(name, split, seed, cfg, out))
+        records.append(run_row(name, split, seed, cfg, out, progress=progress))
         m = records[-1]["metrics"]
         say(f"      PQ {m['pq']:.1f}   SQ {m['sq']:.1f}   RQ {m['rq']:.1f}   mIoU {m['miou']:.1f}")
     say(f"{len(rows) + 2}/{len(rows) + 2}  report")

@@ -222,7 +222,7 @@ def warm_up(cfg: StudyConfig, # steps, masks, sizes
     run = Path(runs) / f"warmup_s{seed}"
     if not (run / "student.safetensors").exists():
         scenes = ShapesScenes(range(min(cfg.masks, cfg.scenes)), labelled=False)
-        label_images(scenes, runs / "sam", load_sam(), cfg.sam)
+        label_images(scenes, runs / "sam", load_sam(), cfg.sam, progress=progress)
         train = replace(cfg.train, steps=cfg.warmup_steps, batch=cfg.train.batch + cfg.train.unlabelled, unlabelled=0, seed=seed)
         batches = Steps(AgnosticDataset(scenes, runs / "sam"), None, train, cfg.view)
         model = build(row, cfg, SHAPES.agnostic(), seed)
