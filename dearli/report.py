@@ -69,7 +69,7 @@ def pseudo_history(name: str, # a semi-supervised row
     history = read_snapshots(Path(runs) / run_name(name, split, seed))
     scene, steps = probe_scenes(split, seed, cfg)[probe], sorted(history)
     keep = sorted({steps[round(i * (len(steps) - 1) / (columns - 2))] for i in range(columns - 1)})
-    panels = {f"{find_row(name).title}, step {s}": (scene.image, history[s][probe]) for s in keep} | {"truth (unseen)": (scene.image, scene.panoptic)}
+    panels = {f"step {s}": (scene.image, history[s][probe]) for s in keep} | {"truth (unseen)": (scene.image, scene.panoptic)}
     return side_by_side(panels, SHAPES, columns=len(panels))
 
 # %% ../nbs/22_report.ipynb #ddabcefd
@@ -156,7 +156,7 @@ QUICK_ROWS = ("m2f-lang-ssl", "dear", "dearli")
 STORY = {
     "oracle": "Ground-truth masks, named zero-shot by each frozen CLIP from mask-pooled features (Figure 3): what recognition alone can reach, before any training.",
     "scenes": "Validation scenes: image, ground truth and the prediction of every method. All methods saw the same 16 labelled scenes.",
-    "pseudo": "The teacher's pseudo-labels of one unlabelled scene as training goes on. DEARLi starts from a decoder that already finds masks.",
+    "pseudo": "The teacher's pseudo-labels of one unlabelled scene as training goes on, and the truth, which training never sees.",
     "quality": "PQ of the pseudo-labels on a few unlabelled scenes whose truth is known here, though never used in training.",
     "groups": "Language helps most where labels are fewest: mean PQ of the rare, medium and common classes (Figure 5).",
     "classes": "PQ of every class, rarest first.",
@@ -184,7 +184,7 @@ def study_report(rows: Sequence[str], # rows that were run
     figures = out / "figures"
     oracle, _ = oracle_section(cfg, figures)
     learners = [n for n in rows if find_row(n).unlabelled]
-    pseudo = "".join(figure_html(pseudo_history(n, split, seed, cfg, runs), STORY["pseudo"], figures / f"pseudo_{n}") for n in learners)
+    pseudo = "".join(figure_html(pseudo_history(n, split, seed, cfg, runs), f"{find_row(n).title}. {STORY['pseudo']}", figures / f"pseudo_{n}") for n in learners)
     pseudo += figure_html(pseudo_quality(learners, split, seed, cfg, runs), STORY["quality"], figures / "pseudo_quality")
     lead = f"{len(shapes_partition(split, seed)[0])} labelled scenes, the rest of {cfg.scenes} unlabelled; scored on {cfg.val} validation scenes of the embedded world."
     return write_page(out / "report.html", "DEARLi in miniature", lead, [
