@@ -170,7 +170,6 @@ class StudyConfig:
     masks: int = 256 # training scenes that SAM masks are made for
     probe: int = 16 # unlabelled scenes whose pseudo-labels are kept
     warmup_steps: int = 400 # updates of the class-agnostic warm-up
-    alpha: float = 0.4 # exponent of CLIP in the ensemble, published value
     model: SegmenterConfig = field(default_factory=lambda: SegmenterConfig.tiny(levels=(16, 8), mask_stride=4)) # sizes
     train: TrainConfig = field(default_factory=TrainConfig.tiny) # optimisation
     view: ViewConfig = field(default_factory=ViewConfig.tiny) # augmentation

@@ -24,7 +24,7 @@ from .criterion import Criterion, Targets, seeded_points
 from .files import DearliError, append_jsonl, load_tensors, read_json, read_jsonl, save_tensors, seeded, to_dict, write_json
 from .inference import panoptic_batch, restore_masks, semantic_inference
 from .metrics import MeanIoU, PanopticQuality
-from .model import Segmenter, fill, load_decoder, param_groups, save_decoder
+from .model import Segmenter, fill, param_groups, save_decoder
 from .panoptic import Panoptic, Segments
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
