@@ -41,8 +41,9 @@ class ShapesScenes:
                  split: str = 'train',  # `train`, `val`, or a name of your own
                  labelled: bool = True,  # Give the truth?
                  keep: int = 2048,  # Scenes to keep in memory; 0 draws anew each time
+                 classes: str = 'long-tail',  # Or `uniform`, see `scene`
                 ):
-        self.seeds, self.cfg, self.split, self.labelled, self.keep = seeds, cfg, split, labelled, keep
+        self.seeds, self.cfg, self.split, self.labelled, self.keep, self.classes = seeds, cfg, split, labelled, keep, classes
         self.taxonomy, self.name, self._kept = SHAPES, f'shapes-{split}', {}
 
     def __len__(self) -> int: return len(self.seeds)
@@ -50,7 +51,7 @@ class ShapesScenes:
     def __getitem__(self, i: int) -> Example:
         seed = self.seeds[i]
         if seed in self._kept: return self._kept[seed]
-        s = scene((self.split, seed), self.cfg)
+        s = scene((self.split, seed), self.cfg, self.classes)
         example = Example(s.image, s.panoptic if self.labelled else None, f'{self.split}-{seed:05d}')
         if len(self._kept) < self.keep: self._kept[seed] = example
         return example
@@ -85,9 +86,10 @@ def read_image(path: str|Path,  # Anything Pillow opens
     try:
         with Image.open(path) as image:
             image.load()
-            if upright: image = ImageOps.exif_transpose(image)
+            if upright: ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith(('I', 'F')): image = _stretched(image)
-            return torch.from_numpy(np.array(image.convert('RGB'))).permute(2, 0, 1).contiguous()
+            if image.mode != 'RGB': image = image.convert('RGB')
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1)  # channels last in memory, which scales faster
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise DearliError(f'{path} cannot be decoded ({e}): copy it again or leave it out.') from None
 
