@@ -72,8 +72,11 @@ def _forward(self, images: Float[Tensor, 'b 3 H W']) -> Features:
     return Features(pyramid, dense, tuple(images.shape[-2:]))
 
 def _train(self, mode: bool = True):
-    "Stay in evaluation mode while frozen."
-    return nn.Module.train(self, mode and not self.frozen)
+    "Stay in evaluation mode while frozen; batch statistics stay as they were pretrained in any case."
+    nn.Module.train(self, mode and not self.frozen)
+    for m in self.modules():
+        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+    return self
 
 def _freeze(
     self,
@@ -83,6 +86,7 @@ def _freeze(
     self.requires_grad_(False)
     self.frozen = frozen
     if not frozen: self.trunk.requires_grad_(True)
+    if hasattr(self.trunk, 'head'): self.trunk.head.requires_grad_(False)    # it belongs to CLIP's joint space
     return self.train(self.training and not frozen)
 
 def _measure(self):

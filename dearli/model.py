@@ -23,7 +23,7 @@ from .recognition import ensemble, zero_shot
 
 # %% auto #0
 __all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'test_size', 'param_groups', 'save_decoder', 'load_decoder',
-           'fill']
+           'moving', 'fill']
 
 # %% ../nbs/16_model.ipynb #317a0350
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +228,11 @@ def load_decoder(path:str|Path, # file written by `save_decoder`
     state, metadata = load_tensors(path)
     if 'config' not in metadata: raise DearliError(f'{path} has no decoder configuration: give a file written by dearli')
     return state, from_dict(SegmenterConfig, json.loads(metadata.pop('config'))), metadata
+
+def moving(module:nn.Module, # such as a backbone whose trunk trains
+          ) -> dict[str, Tensor]: # parameters by name
+    "What of a module trains."
+    return {k: p for k, p in module.named_parameters() if p.requires_grad}
 
 def fill(decoder:nn.Module, # module to load into
          state:dict[str, Tensor], # weights

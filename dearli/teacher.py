@@ -28,14 +28,15 @@ def ema_decay(step: int, # 0-based number of the optimiser step just taken
 
 # %% ../nbs/17_teacher.ipynb #328a79cc
 class Ema:
-    "A decoder that follows another as its moving average."
+    "A decoder that follows another as its moving average, or a trunk that trains."
     def __init__(self,
-                 decoder: nn.Module, # the student's decoder
+                 decoder: nn.Module, # the student's
                  decay: float = .999, # final share of the old teacher that stays
                  ramp: bool = True, # start as a plain mean, for random initial weights
                  burn_in: int = 0, # steps before the student is copied
                  ):
-        self.decoder = deepcopy(decoder).eval().requires_grad_(False)
+        shared = {id(p): p for p in decoder.parameters() if not p.requires_grad}  # what never moves needs no copy
+        self.decoder = deepcopy(decoder, shared).eval().requires_grad_(False)
         self.decay, self.ramp, self.burn_in = decay, ramp, burn_in
 
     @torch.no_grad()
@@ -48,7 +49,8 @@ class Ema:
         mine, theirs = dict(self.decoder.named_parameters()), dict(decoder.named_parameters())
         if odd := sorted(mine.keys() ^ theirs.keys()):
             raise DearliError(f'student and teacher differ in {len(odd)} parameters such as {odd[0]!r}: build both from one configuration')
-        torch._foreach_lerp_(list(mine.values()), [theirs[k].detach() for k in mine], 1 - decay)
+        moving = [k for k, p in mine.items() if p is not theirs[k]]
+        torch._foreach_lerp_([mine[k] for k in moving], [theirs[k].detach() for k in moving], 1 - decay)
         for k, b in decoder.named_buffers(): self.decoder.get_buffer(k).copy_(b)
         return decay
 
