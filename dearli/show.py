@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'LOOK', 'Panel', 'METHODS', 'Table', 'Series', 'Drawing', 'look', 'canvas', 'segment_colors', 'overlay',
-           'show_panoptic', 'draw_panoptic', 'side_by_side', 'legend', 'series_colors', 'bars', 'dots', 'curves']
+           'show_panoptic', 'draw_panoptic', 'thickest', 'side_by_side', 'legend', 'series_colors', 'bars', 'dots',
+           'curves']
 
 # %% ../nbs/06_show.ipynb #21e6aee6
 import io, math
@@ -145,7 +146,7 @@ def draw_panoptic(ax: Axes,  # Where
     "Draw one segmentation with its names on existing axes"
     _picture(ax, overlay(image, panoptic, taxonomy))
     s, named = panoptic.segments, panoptic.area() > .008 * panoptic.ids.numel()
-    for i, (y, x) in zip(named.nonzero().flatten().tolist(), _thickest(panoptic.masks()[named])):
+    for i, (y, x) in zip(named.nonzero().flatten().tolist(), thickest(panoptic.masks()[named])):
         text = taxonomy.names[s.category[i]] + (f' {s.score[i]:.2f}' if scores else '') + (' (crowd)' if s.iscrowd[i] else '')
         ax.text(x, y, text, ha='center', va='center', size=8, color='white', clip_on=True,
                 path_effects=[withStroke(linewidth=2, foreground='#222222cc')])
@@ -157,8 +158,9 @@ def _picture(ax: Axes, pixels: np.ndarray, **options) -> None:
     ax.set_axis_off()
 
 
-def _thickest(masks: Bool[Tensor, 'n h w']) -> list[tuple[float, float]]:
-    "y and x of the place of each mask that withstands erosion longest"
+def thickest(masks: Bool[Tensor, 'n h w'],  # One a segment
+            ) -> list[tuple[float, float]]:  # y and x in pixels
+    "The place of each mask that withstands erosion longest"
     if not len(masks): return []
     h, w = masks.shape[1:]
     small = F.adaptive_avg_pool2d(masks[:, None].float(), (min(h, 64), min(w, 64)))

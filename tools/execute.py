@@ -40,7 +40,7 @@ def execute(path: Path) -> None:
     """Run one notebook from its own folder and write it back, cleaned."""
     start = time.time()
     notebook = nbformat.read(path, as_version=4)
-    client = Client(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = Client(notebook, timeout=1800, kernel_name="python3", store_widget_state=False, resources={"metadata": {"path": str(path.parent)}})
     client.leave_out = re.compile(rf"^#\| *(?:{'|'.join(flags()) or '$^'}|eval: *false)\b", re.M)
     client.execute()
     nbformat.write(notebook, path)
