@@ -69,12 +69,17 @@ def atomic_write(path: str|Path,  # Final place; its folder is made if missing
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
     try:
         with os.fdopen(handle, mode, encoding=None if 'b' in mode else 'utf-8') as f: yield f
-        mask = os.umask(0); os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp is private; a result file should not be
-        os.replace(name, path)
+        _publish(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _publish(temporary, path):
+    "Move a finished file to its place, as readable as any new file"
+    mask = os.umask(0); os.umask(mask)
+    os.chmod(temporary, 0o666 & ~mask)  # temporary files are private; a result should not be
+    os.replace(temporary, path)
 
 # %% ../nbs/00_files.ipynb #61350bd8
 def write_json(path: str|Path,  # Final place
@@ -128,7 +133,7 @@ def save_tensors(path: str|Path,  # Final place
     flat = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
         save_file(flat, str(temporary), metadata=metadata or {})
-        os.replace(temporary, path)
+        _publish(temporary, path)
     finally: temporary.unlink(missing_ok=True)
 
 
