@@ -22,8 +22,8 @@ from .queries import LanguageHead, LinearHead, Prediction, QueryDecoder, predict
 from .recognition import ensemble, zero_shot
 
 # %% auto #0
-__all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'test_size', 'param_groups', 'save_decoder', 'load_decoder',
-           'moving', 'fill']
+__all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'test_size', 'look_at', 'param_groups', 'save_decoder',
+           'load_decoder', 'moving', 'fill']
 
 # %% ../nbs/16_model.ipynb #317a0350
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +173,12 @@ def test_size(size:tuple[int, int], # height and width
     scale = min(short / min(size), cap / max(size))
     return int(size[0] * scale + .5), int(size[1] * scale + .5)
 
+def look_at(images:list[UInt8[Tensor, '3 h w']], # RGB images
+            short:int|None, # shorter edge at which the model looks; None for the images' own size
+           ) -> list[UInt8[Tensor, '3 y x']]:
+    "Scale images for testing; the longer edge is at most four times the shorter one."
+    return [TF.resize(i, test_size(i.shape[-2:], short, 4 * short), antialias=True) for i in images] if short else images
+
 @patch
 @torch.no_grad()
 def predict(self:Segmenter,
@@ -185,8 +191,7 @@ def predict(self:Segmenter,
            ) -> list[Panoptic]:
     "Segment images into one panoptic result each."
     outputs = outputs or [tuple(image.shape[-2:]) for image in images]
-    if short: images = [TF.resize(image, test_size(image.shape[-2:], short, 4 * short), antialias=True) for image in images]
-    prepared, sizes = self.prepare(images)
+    prepared, sizes = self.prepare(look_at(images, short))
     features = self.features(prepared)
     prediction = self.decode(features, aux=False)
     return panoptic_batch(self.class_logits(features, prediction, alpha), prediction.mask_logits, self.taxonomy.isthing,

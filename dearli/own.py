@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['OwnConfig', 'build_own', 'train_own', 'load_own', 'score_own', 'picture_own', 'split_data', 'shown_classes',
-           'compare_own']
+           'compare_own', 'compare_summary', 'compare_table']
 
 # %% ../nbs/36_own.ipynb #e10bd662
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from .panoptic import Taxonomy
 from .partitions import own_partition, published, write_partition
 from .show import side_by_side
 from .sources import PanopticSource, Source, open_data, open_labels, read_data_file
-from .study import make_record
+from .study import SCORES, cell, make_record, spread
 from .train import Steps, TrainConfig, Trainer, evaluate
 from .vocabularies import VOCABULARIES, read_classes
 
@@ -34,10 +35,16 @@ class OwnConfig:
     backbone: str = 'open_clip:convnext_base_w_320:laion_aesthetic_s13b_b82k_augreg'  # See `load_backbone`
     semi: bool = True  # Learn from the unlabelled images too?
     alpha: float|None = 0.4  # Exponent of CLIP in the ensemble; ignored without a text tower
+    short: int|None = None  # Shorter edge at which images are scored; None for the middle of the training scales
     model: SegmenterConfig = field(default_factory=SegmenterConfig)  # Sizes
     train: TrainConfig = field(default_factory=TrainConfig)  # Optimisation
     view: ViewConfig = field(default_factory=ViewConfig)  # Augmentation
     criterion: CriterionConfig = field(default_factory=CriterionConfig)  # Losses
+
+    @property
+    def look(self) -> int:
+        "Shorter edge for scoring: the published 640 for a crop of 640 between half and twice its size"
+        return self.short or round(self.view.crop * math.sqrt(math.prod(self.view.scale)))
 
     @classmethod
     def small(cls,
@@ -47,7 +54,7 @@ class OwnConfig:
              ) -> 'OwnConfig':
         "A run for two processor cores"
         own = dict(backbone='shapes-imagenet', alpha=None, model=SegmenterConfig.tiny(levels=(16, 8), queries=80, head='linear'),
-                   train=TrainConfig.tiny(steps=steps, seed=seed), view=ViewConfig(crop=192, scale=(1., 1.6), sizes=4), criterion=CriterionConfig.tiny())
+                   train=TrainConfig.tiny(steps=steps, seed=seed, burn_in=steps * 2 // 5), view=ViewConfig(crop=192, scale=(1., 1.6), sizes=4), criterion=CriterionConfig.tiny())
         return cls(**{**own, **changes})
 
 
@@ -76,6 +83,7 @@ def train_own(file: str|Path,  # A dataset file
     if not checked: require(file, progress=progress)
     data = open_data(file, only)
     if cfg.semi and data.unlabelled is None: raise DearliError(f'{file} names no unlabelled images: add [unlabelled], or train with semi=False.')
+    if cfg.semi and cfg.train.burn_in >= cfg.train.steps: raise DearliError(f'burn_in {cfg.train.burn_in} leaves none of {cfg.train.steps} steps for the unlabelled images: lower it, or train with semi=False.')
     model = build_own(data.taxonomy, cfg)
     speaks = hasattr(model.backbone, 'embed')
     train = replace(cfg.train, unlabelled=cfg.train.unlabelled if cfg.semi else 0, teacher_alpha=cfg.alpha if speaks else None)
@@ -97,7 +105,7 @@ def load_own(run: str|Path,  # Run folder
     fill(model.decoder, load_decoder(run/'student.safetensors')[0], str(run))
     return model.eval(), cfg
 
-# %% ../nbs/36_own.ipynb #fefc3a4a
+# %% ../nbs/36_own.ipynb #5abd3258
 def score_own(file: str|Path,  # A dataset file with [validation]
               run: str|Path,  # Run folder of a finished run
               progress: bool = False,  # Show a bar
@@ -105,7 +113,7 @@ def score_own(file: str|Path,  # A dataset file with [validation]
     "Score a run on the validation images"
     data, (model, cfg) = open_data(file), load_own(run)
     if data.validation is None: raise DearliError(f'{file} has no [validation]: add one to score.')
-    scores = evaluate(model, data.validation, cfg.alpha if hasattr(model.backbone, 'embed') else None, batch=1, progress=progress)
+    scores = evaluate(model, data.validation, cfg.alpha if hasattr(model.backbone, 'embed') else None, batch=1, short=cfg.look, progress=progress)
     panoptic = scores['panoptic']
     return {**{k: panoptic['all'][k] for k in ('pq', 'sq', 'rq')}, 'things': panoptic['things'], 'stuff': panoptic['stuff'], 'per_class': panoptic['per_class'],
             'miou': scores['semantic']['miou'], 'images': len(data.validation), 'train_seconds': float(load_tensors(Path(run)/'checkpoint.safetensors')[1]['seconds'])}
@@ -122,7 +130,7 @@ def picture_own(file: str|Path,  # A dataset file with [validation]
     panels, every = {}, max(1, len(data.validation) // count)
     for i in range(0, len(data.validation), every)[:count]:
         e = data.validation[i]
-        found = model.predict([e.image], cfg.alpha if hasattr(model.backbone, 'embed') else None)[0].to('cpu')
+        found = model.predict([e.image], cfg.alpha if hasattr(model.backbone, 'embed') else None, cfg.look)[0].to('cpu')
         panels |= {f'{Path(e.name).stem[:14]}': e.image, f'truth {i}': (e.image, e.panoptic), f'prediction {i}': (e.image, found)}
     return side_by_side(panels, data.taxonomy, columns=3, width=width)
 
@@ -176,3 +184,21 @@ def compare_own(file: str|Path,  # A dataset file with [validation]
                                              time={'train_seconds': scores.pop('train_seconds')}, metrics=scores))
             records.append(read_json(path))
     return records
+
+
+def compare_summary(records: Sequence[dict],  # From `compare_own`
+                   ) -> dict[str, dict]:  # supervised, semi and gain; pq, sq, rq and miou of each with mean, sd and n
+    "Mean and standard deviation over seeds; the gain is that of the pairs with one seed"
+    found = {(r['row'], r['seed']): r['metrics'] for r in records}
+    paired = [(found['supervised', seed], m) for (row, seed), m in found.items() if row == 'semi' and ('supervised', seed) in found]
+    return {**{row: {s: spread([r['metrics'][s] for r in records if r['row'] == row]) for s in SCORES} for row in ('supervised', 'semi')},
+            'gain': {s: spread([b[s] - a[s] for a, b in paired]) for s in SCORES}}
+
+
+def compare_table(summary: dict[str, dict],  # From `compare_summary`
+                 ) -> str:  # One line per row
+    "The comparison as text"
+    title = {'supervised': 'labels only', 'semi': 'with unlabelled images', 'gain': 'gain'}
+    lines = [f"{'':<24}" + ''.join(f'{s:>14}' for s in ('PQ', 'SQ', 'RQ', 'mIoU'))]
+    lines += [f'{title[row]:<24}' + ''.join(f'{cell(scores[s]):>14}' for s in SCORES) for row, scores in summary.items()]
+    return '\n'.join(lines + [f"mean ± standard deviation of {summary['gain']['pq']['n']} seeds"])

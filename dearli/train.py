@@ -25,7 +25,7 @@ from .criterion import Criterion, Targets, seeded_points
 from .files import DearliError, append_jsonl, load_tensors, read_json, read_jsonl, save_tensors, seeded, to_dict, write_json
 from .inference import panoptic_batch, restore_masks, semantic_inference
 from .metrics import MeanIoU, PanopticQuality
-from .model import Segmenter, fill, load_decoder, moving, param_groups, save_decoder
+from .model import Segmenter, fill, load_decoder, look_at, moving, param_groups, save_decoder
 from .panoptic import Panoptic, Segments
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
@@ -376,15 +376,17 @@ def read_snapshots(run: str | Path, # a run folder
 def segment(model: Segmenter, # in evaluation mode
             images: list[Tensor], # RGB, uint8 (3 h w)
             alpha: float | None = None, # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
+            short: int | None = None, # shorter edge at which the model looks; None for the image's own size
             **thresholds, # `object_threshold`, `overlap_threshold`
            ) -> tuple[list[Panoptic], list[Tensor]]: # panoptic results and class maps (h w), at image size
     "Panoptic and semantic results from one forward pass."
-    prepared, sizes = model.prepare(images)
+    outputs = [tuple(i.shape[-2:]) for i in images]
+    prepared, sizes = model.prepare(look_at(images, short))
     padded, features = tuple(prepared.shape[-2:]), model.features(prepared)
     prediction = model.decode(features, aux=False)
     logits = model.class_logits(features, prediction, alpha)
-    panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, sizes, **thresholds)
-    semantic = [semantic_inference(c, restore_masks(m, padded, size)) for c, m, size in zip(logits, prediction.mask_logits, sizes)]
+    panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, sizes, outputs, **thresholds)
+    semantic = [semantic_inference(c, restore_masks(m, padded, *size)) for c, m, size in zip(logits, prediction.mask_logits, zip(sizes, outputs))]
     return panoptic, semantic
 
 
@@ -394,7 +396,7 @@ def evaluate(model: Segmenter, # with the decoder to score
              alpha: float | None = None, # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
              batch: int = 8, # images per forward pass
              progress: bool = False, # show a bar
-             **thresholds, # see `segment`
+             **how, # `short` and thresholds, see `segment`
             ) -> dict: # {'panoptic': ..., 'semantic': ...}, see `PanopticScores` and `SemanticScores`
     "Score the student on a labelled dataset (section 4); DearliError if it is empty."
     if not len(dataset): raise DearliError(f"the evaluation set {getattr(dataset, 'name', '')!r} is empty: give at least one labelled image")
@@ -402,7 +404,7 @@ def evaluate(model: Segmenter, # with the decoder to score
     panoptic, semantic = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
     for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
         examples = [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
-        for example, result, classes in zip(examples, *segment(model, [e.image for e in examples], alpha, **thresholds)):
+        for example, result, classes in zip(examples, *segment(model, [e.image for e in examples], alpha, **how)):
             panoptic.update(result.to("cpu"), example.panoptic)
             semantic.update(classes.cpu(), example.panoptic)
     return {"panoptic": panoptic.compute().to_json(), "semantic": semantic.compute().to_json()}
