@@ -4,39 +4,60 @@
 
 # %% ../nbs/15_inference.ipynb #4c7c36f1
 from __future__ import annotations
+from collections.abc import Iterable, Iterator
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from .augment import fuse_stuff
 from .panoptic import Panoptic, Segments
+from .recognition import posterior
 
 # %% auto #0
-__all__ = ['kept_queries', 'contest', 'panoptic_inference', 'merge_queries', 'semantic_scores', 'semantic_inference',
-           'restore_masks', 'panoptic_batch']
+__all__ = ['BAND', 'kept_queries', 'bands', 'contest', 'panoptic_inference', 'merge_queries', 'semantic_scores',
+           'semantic_inference', 'restore_masks', 'restored', 'panoptic_batch', 'semantic_batch']
 
 # %% ../nbs/15_inference.ipynb #0c6dddad
 def kept_queries(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column "no object"
                  object_threshold: float = 0., # smallest score, exclusive
                  ) -> tuple[Int[Tensor, 'n'], Float[Tensor, 'n'], Int[Tensor, 'n']]: # query, score, class
     "Queries whose best label is a class with a score above the threshold, ascending."
-    score, label = class_logits.softmax(-1).max(-1)
+    score, label = posterior(class_logits).max(-1)
     keep = ((label < class_logits.shape[-1] - 1) & (score > object_threshold)).nonzero()[:, 0]
     return keep, score[keep], label[keep]
 
 # %% ../nbs/15_inference.ipynb #1db4f977
-def contest(mask_logits: Float[Tensor, 'n h w'], # kept queries at output size
+BAND = 2**20 # numbers in a band on a processor; a graphics card takes 64 times as many
+
+def bands(mask_logits: Float[Tensor, 'n h w'], # masks of one image
+          up: int = 1, # whole factor by which they are enlarged
+          size: tuple[int, int] | None = None, # part of the enlarged map that counts, all by default
+          ) -> Iterator[Float[Tensor, 'r ow n']]: # rows of the enlarged map from top to bottom, queries last
+    "Enlarge mask logits bilinearly, a few rows at a time."
+    n, h, w = mask_logits.shape
+    height, width = size or (h * up, w * up)
+    count = BAND * (1 if mask_logits.device.type == 'cpu' else 64) // max(1, n * w * up**2)
+    rows = min(max(1, count), h)
+    for top in range(0, -(-height // up), rows):
+        low, high = max(top - 1, 0), min(top + rows + 1, h)
+        part = mask_logits[None, :, low:high].contiguous(memory_format=torch.channels_last)
+        if up > 1: part = F.interpolate(part, ((high - low) * up, w * up), mode='bilinear')
+        yield part[0, :, (top - low) * up:min((top + rows) * up, height) - low * up, :width].permute(1, 2, 0)
+
+# %% ../nbs/15_inference.ipynb #4a9f6560
+def contest(rows: Iterable[Float[Tensor, 'r w n']], # kept queries at output size, from `bands`
             score: Float[Tensor, 'n'], # their class scores
             overlap_threshold: float, # smallest share of its own mask a query must win
             ) -> tuple[Int[Tensor, 'h w'], Bool[Tensor, 'h w'], Bool[Tensor, 'n']]: # winner, inside its mask, query stays
     "Winner of every pixel, whether it is inside the winner's mask, and which queries stay."
-    prob = mask_logits.sigmoid()
-    inside = prob >= .5
-    winner = prob.mul_(score[:, None, None]).max(0).indices  # a third of the time of `argmax` on a CPU
-    sure = inside.gather(0, winner[None])[0]
-    n = len(score)
-    won = winner.flatten().bincount(minlength=n)
-    own = inside.flatten(1).count_nonzero(1)
+    best, winner, own, half = [], [], 0, score / 2
+    for logits in rows:
+        claim = logits.sigmoid().mul_(score)
+        for told, found in zip((best, winner), claim.max(-1)): told.append(found)  # half the time of `argmax` on a CPU
+        own = own + torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
+    best, winner = torch.cat(best), torch.cat(winner)
+    sure = best >= half[winner]
+    won = winner.flatten().bincount(minlength=len(score))
     both = torch.zeros_like(won).index_add_(0, winner.flatten(), sure.flatten().long())
     # double: the ratio of two integers is compared with a decimal threshold
     return winner, sure, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
@@ -51,9 +72,10 @@ def panoptic_inference(class_logits: Float[Tensor, 'q k'], # k = c + 1, last col
                        ) -> Panoptic: # ids from 1 in query order, 0 = nothing
     "Merge queries into one segment per pixel."
     keep, score, label = kept_queries(class_logits, object_threshold)
-    return merge_queries(mask_logits[keep], score, label, isthing, overlap_threshold)
+    return merge_queries(bands(mask_logits[keep]), mask_logits.shape[1:], score, label, isthing, overlap_threshold)
 
-def merge_queries(mask_logits: Float[Tensor, 'n h w'], # kept queries at output size
+def merge_queries(rows: Iterable[Float[Tensor, 'r w n']], # kept queries at output size, from `bands`
+                  size: tuple[int, int], # height and width of the result
                   score: Float[Tensor, 'n'], # class scores
                   label: Int[Tensor, 'n'], # classes
                   isthing: Bool[Tensor, 'c'], # things among the classes
@@ -62,8 +84,8 @@ def merge_queries(mask_logits: Float[Tensor, 'n h w'], # kept queries at output 
     "Merge kept queries into one segment per pixel."
     isthing = isthing.to(label.device)
     if not len(score):
-        return Panoptic(torch.zeros(mask_logits.shape[1:], dtype=torch.int32, device=label.device), Segments.empty(label.device))
-    winner, sure, stays = contest(mask_logits, score, overlap_threshold)
+        return Panoptic(torch.zeros(size, dtype=torch.int32, device=label.device), Segments.empty(label.device))
+    winner, sure, stays = contest(rows, score, overlap_threshold)
     ids, opens = fuse_stuff(label, isthing[label], stays)
     chosen = opens.nonzero()[:, 0]
     columns = [x[chosen] for x in (ids, label, isthing[label], torch.zeros_like(opens), score.float())]
@@ -75,7 +97,7 @@ def semantic_scores(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column
                     mask_logits: Float[Tensor, 'q h w'], # at output size
                     ) -> Float[Tensor, 'c h w']:
     "Sum over queries of class probability times mask probability."
-    return torch.einsum('qc,qhw->chw', class_logits.softmax(-1)[:, :-1], mask_logits.sigmoid())
+    return torch.einsum('qc,qhw->chw', posterior(class_logits)[:, :-1], mask_logits.sigmoid())
 
 def semantic_inference(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column "no object"
                        mask_logits: Float[Tensor, 'q h w'], # at output size
@@ -92,9 +114,21 @@ def restore_masks(mask_logits: Float[Tensor, 'n h w'], # masks of one image, on 
     "Enlarge mask logits to the padded frame, crop to the image, resize to the output."
     def resize(x, s):
         if not len(x): return x.new_zeros(0, *s) # interpolation refuses an empty batch
-        return x if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x[None], tuple(s), mode='bilinear')[0]
+        # queries last in memory: a third of the time on a CPU
+        x = x[None].contiguous(memory_format=torch.channels_last)
+        return x[0] if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x, tuple(s), mode='bilinear')[0]
     masks = resize(mask_logits, padded)[:, :size[0], :size[1]]
     return resize(masks, output or size)
+
+def restored(mask_logits: Float[Tensor, 'n h w'], # masks of one image, on the decoder's grid
+             padded: tuple[int, int], # height and width of the padded batch
+             size: tuple[int, int], # height and width of the image inside it
+             output: tuple[int, int] | None = None, # height and width of the result, the image's by default
+             ) -> Iterator[Float[Tensor, 'r ow n']]: # rows from top to bottom, queries last
+    "What `restore_masks` gives, a few rows at a time."
+    up, rest = divmod(padded[0], mask_logits.shape[1])
+    once = not rest and padded[1] == up * mask_logits.shape[2] and tuple(output or size) == tuple(size)
+    return bands(mask_logits, up, size) if once else bands(restore_masks(mask_logits, padded, size, output))
 
 # %% ../nbs/15_inference.ipynb #694cf931
 @torch.no_grad()
@@ -111,6 +145,20 @@ def panoptic_batch(class_logits: Float[Tensor, 'b q k'], # k = c + 1, last colum
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
         keep, score, label = kept_queries(x.float(), object_threshold)
-        masks = restore_masks(m[keep].float(), padded, size, output)
-        results.append(merge_queries(masks, score, label, isthing, overlap_threshold))
+        rows = restored(m[keep].float(), padded, size, output)
+        results.append(merge_queries(rows, output, score, label, isthing, overlap_threshold))
+    return results
+
+@torch.no_grad()
+def semantic_batch(class_logits: Float[Tensor, 'b q k'], # k = c + 1, last column "no object"
+                   mask_logits: Float[Tensor, 'b q h w'], # on the decoder's grid
+                   padded: tuple[int, int], # height and width of the padded batch
+                   sizes: list[tuple[int, int]], # height and width of every image inside it
+                   outputs: list[tuple[int, int]] | None = None, # result sizes, the images' by default
+                   ) -> list[Int[Tensor, 'oh ow']]: # class index per pixel
+    "Semantic maps of a batch, each at its own size."
+    results = []
+    for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
+        classes = posterior(x.float())[:, :-1]
+        results.append(torch.cat([(rows.sigmoid() @ classes).max(-1).indices for rows in restored(m.float(), padded, size, output)]))
     return results
