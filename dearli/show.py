@@ -264,7 +264,8 @@ def bars(values: Table,  # Group (on the axis) to series (in the legend) to valu
     width, colors = width or max(3.2, 1 + .42 * len(values) * (len(series) + .8)), series_colors(series)
     figure, axes = canvas(width, 2.6)
     ax, step = axes[0, 0], .84 / len(series)
-    numbers = (width - 1.8) / len(values) * step > .24  # inches that a number needs
+    top = max((v for row in values.values() for v in row.values() if v is not None), default=0)
+    numbers = top if (width - 1.8) / len(values) * step > .24 else None  # inches that a number needs
     for i, name in enumerate(series):
         for x, (group, row) in enumerate(values.items()):
             at = x - .42 + (i + .5) * step
@@ -282,12 +283,14 @@ def _cell(table: Table|None, group: str, name: str) -> float|None:
     return ((table or {}).get(group) or {}).get(name)
 
 
-def _bar(ax, x, width, color, value, spread, published, number) -> None:
-    "One bar with its number, its spread and the published value"
+def _bar(ax, x, width, color, value, spread, published, top) -> None:
+    "One bar with its spread, the published value and, given the highest bar, its number: inside, or above a low bar"
     if value is not None: ax.bar(x, value, width, color=color, yerr=spread, error_kw={'ecolor': '#333333', 'lw': 1})
-    if value is not None and number:
-        ax.annotate(f'{value:.1f}', (x, 0), (0, 4), textcoords='offset points', ha='center', va='bottom', size=7.5,
-                    color='white' if np.dot(to_rgb(color), (.3, .59, .11)) < .6 else '#222222', path_effects=[withStroke(linewidth=1.5, foreground=color)])
+    if value is not None and top is not None:
+        inside = value > .12 * top
+        light = inside and np.dot(to_rgb(color), (.3, .59, .11)) < .6
+        ax.annotate(f'{value:.1f}', (x, 0 if inside else value), (0, 4 if inside else 2), textcoords='offset points', ha='center', va='bottom', size=7.5,
+                    color='white' if light else '#222222', path_effects=[withStroke(linewidth=1.5, foreground=color)] if inside else [])
     if published is not None: ax.plot(x, published, 'D', mfc='white', mec='#333333', ms=4.5, zorder=3)
 
 # %% ../nbs/06_show.ipynb #f15c4b7e

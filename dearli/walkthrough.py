@@ -32,7 +32,7 @@ def slider(value: int, # at the start
            high: int, # largest
           ) -> widgets.IntSlider:
     "A slider over whole numbers."
-    return widgets.IntSlider(value, min=low, max=high, continuous_update=False, layout=_WIDE)
+    return widgets.IntSlider(value, min=low, max=high, layout=_WIDE)
 
 
 def choice(options: Iterable, # names, or (name, value) pairs
