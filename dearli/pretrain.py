@@ -10,6 +10,7 @@ __all__ = ['WebConfig', 'Pictures', 'web', 'Collages', 'collages', 'pool', 'enco
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -201,9 +202,10 @@ def late(trunk: nn.Module, x: Float[Tensor, 'b k h w'], blocks: int) -> Float[Te
 def pretrain_conv(
     cfg: ConvConfig = ConvConfig(),           # how
     log: Callable[[str], None] = print,       # told about the progress
+    file: str = 'shapes_conv',                # its open_clip config in `data/weights`
 ) -> tuple[nn.Module, dict[str, Tensor]]:     # open_clip model, and what to ship
-    "Train the convolutional CLIP."
-    clip, generator = build_clip(clip_config('shapes_conv'), cfg.seed).eval(), seeded('pretrain', cfg.seed)
+    "Train a convolutional CLIP."
+    clip, generator = build_clip(clip_config(file), cfg.seed).eval(), seeded('pretrain', cfg.seed)
     pictures = web(cfg.web, clip.context_length)
     pasted, scenes, trunk = collages(pictures, cfg.web.collages, cfg.seed), pictures['scene'], clip.visual.trunk
     x, y = (early(trunk, images, cfg.frozen) for images in (pasted.images, scenes.images))
@@ -222,7 +224,7 @@ def pretrain_conv(
     curve = fit(loss, [dict(params=tuned, lr=cfg.rate)], len(x), cfg.batch, cfg.steps, generator)
     log(f'with the later blocks: loss {sum(curve[-20:]) / 20:.2f}')
     seen = torch.cat([p.tokens for p in pictures.values()])
-    return clip, changes(clip, build_clip(clip_config('shapes_conv'), cfg.seed), seen)
+    return clip, changes(clip, build_clip(clip_config(file), cfg.seed), seen)
 
 # %% ../nbs/09_pretrain.ipynb #8f5589fb
 def _is_late(name: str, blocks: int) -> bool:
@@ -289,6 +291,7 @@ def pretrain_vit(
 def make_clips(
     folder: str | Path,    # where the files go
 ):
-    "Train both CLIPs of the embedded world and save them; the second learns from the saved first."
-    for name, train in (('shapes_conv', pretrain_conv), ('shapes_vit', pretrain_vit)):
+    "Train the CLIPs of the embedded world and save them; the ViT learns from the saved first."
+    small = partial(pretrain_conv, file='shapes_conv_small')
+    for name, train in (('shapes_conv', pretrain_conv), ('shapes_conv_small', small), ('shapes_vit', pretrain_vit)):
         save_tensors(Path(folder) / f'{name}.safetensors', train()[1])
