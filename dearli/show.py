@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'LOOK', 'Panel', 'METHODS', 'Table', 'Series', 'Drawing', 'look', 'canvas', 'segment_colors', 'overlay',
-           'show_panoptic', 'draw_panoptic', 'thickest', 'side_by_side', 'legend', 'series_colors', 'bars', 'dots',
-           'curves']
+           'edges', 'show_panoptic', 'draw_panoptic', 'thickest', 'side_by_side', 'legend', 'series_colors', 'bars',
+           'dots', 'curves']
 
 # %% ../nbs/06_show.ipynb #21e6aee6
 import io, math
@@ -110,11 +110,12 @@ def overlay(image: UInt8[Tensor, '3 h w']|None,  # RGB; None for flat colours on
         photo = image.permute(1, 2, 0).cpu().numpy().astype(float)
         painted = strength * flat + (1 - strength) * photo
         painted[index < 0] = .55 * photo.mean(-1, keepdims=True)[index < 0]
-    if line: painted[_edges(index)] = 248
+    if line: painted[edges(index)] = 248
     return painted.round().astype(np.uint8)
 
 
-def _edges(index: Int[np.ndarray, 'h w']) -> np.ndarray:
+def edges(index: Int[np.ndarray, 'h w'],  # Segment of each pixel
+         ) -> Bool[np.ndarray, 'h w']:
     "Pixels whose right or lower neighbour belongs to another segment"
     edge = np.zeros(index.shape, bool)
     edge[:, :-1] |= index[:, :-1] != index[:, 1:]
@@ -289,7 +290,7 @@ def _bar(ax, x, width, color, value, spread, published, top) -> None:
     if value is not None and top is not None:
         inside = value > .12 * top
         light = inside and np.dot(to_rgb(color), (.3, .59, .11)) < .6
-        ax.annotate(f'{value:.1f}', (x, 0 if inside else value), (0, 4 if inside else 2), textcoords='offset points', ha='center', va='bottom', size=7.5,
+        ax.annotate(f'{value:.1f}', (x, 0 if inside else value + (spread or 0)), (0, 4 if inside else 2), textcoords='offset points', ha='center', va='bottom', size=7.5,
                     color='white' if light else '#222222', path_effects=[withStroke(linewidth=1.5, foreground=color)] if inside else [])
     if published is not None: ax.plot(x, published, 'D', mfc='white', mec='#333333', ms=4.5, zorder=3)
 

@@ -116,7 +116,7 @@ def _put(self: Walkthrough, title: str, content: Drawing | str) -> None:
     if not drawn: body.value = content
     else:
         kind, body.value = content.encoded(dpi=160)
-        body.format, body.width = kind.split('/')[1], str(round(80 * content.get_figwidth()))
+        body.format, body.width = kind.split('/')[1], str(round(90 * content.get_figwidth()))
 
 
 def _box(self: Walkthrough) -> widgets.Box:
@@ -165,7 +165,7 @@ const bar=(x,y,w,h,fill,tip)=>svg('rect',{x,y,width:Math.max(w,0),height:Math.ma
 const read=()=>{for(const c of form.elements)if(c.name)c.type=='checkbox'?(state[c.name]=[...form.elements[c.name].length?form.elements[c.name]:[c]].filter(b=>b.checked).map(b=>b.value)):(state[c.name]=c.type=='range'?+c.value:c.value);
 for(const o of form.querySelectorAll('output'))o.textContent=form.elements[o.dataset.of].value};
 $script
-const update=()=>{read();draw()};form.addEventListener('input',update);update()})()</script></div>""")
+const update=()=>{read();draw()};form.addEventListener('input',update);addEventListener('resize',update);update()})()</script></div>""")
 
 
 def still_view(name: str, # of the view, one word
