@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from .files import seeded, to_dict
@@ -225,10 +225,10 @@ class PromptConfig:
     model: TinySam = TinySam()                  # sizes
     scenes: int = 4000                          # drawn before training
     held: int = 48                              # more scenes to watch progress on
-    steps: tuple[int, int, int] = (200, 900, 300)   # of the stages `direct`, `together`, `prompted`
+    steps: tuple[int, int, int] = (200, 2000, 500)  # of the stages `direct`, `together`, `prompted`
     images: int = 8                             # per step
     points: tuple[int, int, int] = (16, 16, 8)  # prompts per image in each stage
-    balanced: int = 600                         # steps with the balanced loss
+    balanced: int = 800                         # steps with the balanced loss
     cells: int = 1024                           # sample of the 64 x 64 cells in the loss
     lr: float = 3e-3                            # peak learning rate
     warm: int = 30                              # steps of its linear rise

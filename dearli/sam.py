@@ -44,7 +44,7 @@ class SamConfig:
     @classmethod
     def tiny(cls) -> 'SamConfig':
         "For `shapes-sam` and 128-pixel scenes."
-        return cls(points_per_side=12, pred_iou_thresh=.35, stability_score_thresh=.5, points_per_batch=48, box_nms_thresh=.9)
+        return cls(points_per_side=12, pred_iou_thresh=.6, stability_score_thresh=.2, points_per_batch=48, box_nms_thresh=.9)
 
 # %% ../nbs/08_sam.ipynb #a6139c8f
 PATCH = 8       # side of a patch in pixels
