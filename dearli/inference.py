@@ -32,7 +32,7 @@ BAND = 2**20 # numbers in a band on a processor; a graphics card takes 64 times 
 def bands(mask_logits: Float[Tensor, 'n h w'], # masks of one image
           up: int = 1, # whole factor by which they are enlarged
           size: tuple[int, int] | None = None, # part of the enlarged map that counts, all by default
-          ) -> Iterator[Float[Tensor, 'r ow n']]: # rows of the enlarged map from top to bottom, queries last
+          ) -> Iterator[Float[Tensor, 'r ow n']]: # rows of the enlarged map from top to bottom, queries last; may be written to
     "Enlarge mask logits bilinearly, a few rows at a time."
     n, h, w = mask_logits.shape
     height, width = size or (h * up, w * up)
@@ -40,7 +40,7 @@ def bands(mask_logits: Float[Tensor, 'n h w'], # masks of one image
     rows = min(max(1, count), h)
     for top in range(0, -(-height // up), rows):
         low, high = max(top - 1, 0), min(top + rows + 1, h)
-        part = mask_logits[None, :, low:high].contiguous(memory_format=torch.channels_last)
+        part = mask_logits[None, :, low:high].clone(memory_format=torch.channels_last)
         if up > 1: part = F.interpolate(part, ((high - low) * up, w * up), mode='bilinear')
         yield part[0, :, (top - low) * up:min((top + rows) * up, height) - low * up, :width].permute(1, 2, 0)
 
@@ -52,7 +52,7 @@ def contest(rows: Iterable[Float[Tensor, 'r w n']], # kept queries at output siz
     "Winner of every pixel, whether it is inside the winner's mask, and which queries stay."
     best, winner, own, half = [], [], 0, score / 2
     for logits in rows:
-        claim = logits.sigmoid().mul_(score)
+        claim = logits.sigmoid_().mul_(score)
         for told, found in zip((best, winner), claim.max(-1)): told.append(found)  # half the time of `argmax` on a CPU
         own = own + torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
     best, winner = torch.cat(best), torch.cat(winner)
@@ -112,13 +112,10 @@ def restore_masks(mask_logits: Float[Tensor, 'n h w'], # masks of one image, on 
                   output: tuple[int, int] | None = None, # height and width of the result, the image's by default
                   ) -> Float[Tensor, 'n oh ow']:
     "Enlarge mask logits to the padded frame, crop to the image, resize to the output."
-    def resize(x, s):
-        if not len(x): return x.new_zeros(0, *s) # interpolation refuses an empty batch
-        # queries last in memory: a third of the time on a CPU
-        x = x[None].contiguous(memory_format=torch.channels_last)
-        return x[0] if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x, tuple(s), mode='bilinear')[0]
-    masks = resize(mask_logits, padded)[:, :size[0], :size[1]]
-    return resize(masks, output or size)
+    def resize(x, s): return x if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x, tuple(s), mode='bilinear')
+    if not len(mask_logits): return mask_logits.new_zeros(0, *(output or size)) # interpolation refuses an empty batch
+    masks = mask_logits[None].contiguous(memory_format=torch.channels_last) # a third of the time on a CPU
+    return resize(resize(masks, padded)[..., :size[0], :size[1]], output or size)[0]
 
 def restored(mask_logits: Float[Tensor, 'n h w'], # masks of one image, on the decoder's grid
              padded: tuple[int, int], # height and width of the padded batch
@@ -160,5 +157,5 @@ def semantic_batch(class_logits: Float[Tensor, 'b q k'], # k = c + 1, last colum
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
         classes = posterior(x.float())[:, :-1]
-        results.append(torch.cat([(rows.sigmoid() @ classes).max(-1).indices for rows in restored(m.float(), padded, size, output)]))
+        results.append(torch.cat([(rows.sigmoid_() @ classes).max(-1).indices for rows in restored(m.float(), padded, size, output)]))
     return results

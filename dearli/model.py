@@ -13,13 +13,14 @@ import torchvision.transforms.v2.functional as TF
 from fastcore.basics import patch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from .augment import to_pillow
 from .clip import Features, TextRows
 from .files import DearliError, from_dict, load_tensors, save_tensors, to_dict
 from .inference import panoptic_batch
 from .panoptic import Panoptic, Taxonomy
 from .pixels import PixelDecoder
 from .queries import LanguageHead, LinearHead, Prediction, QueryDecoder, predict_stages
-from .recognition import ensemble, zero_shot
+from .recognition import Rule, ensemble, zero_shot
 
 # %% auto #0
 __all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'test_size', 'look_at', 'param_groups', 'save_decoder',
@@ -43,6 +44,7 @@ class SegmenterConfig:
     queries: int = 200 # number of queries
     mask_pooling: bool = False # add pooled mask features before naming, as FC-CLIP does
     freeze_backbone: bool = True # keep the backbone as it is
+    recognition: Rule = 'code' # mask pooling and ensemble as in the official code, or as in the paper's formulas
 
     @classmethod
     def paper(cls,
@@ -162,7 +164,8 @@ def class_logits(self:Segmenter,
     if alpha is None: return prediction.class_logits
     if features.dense is None or self.rows is None or not hasattr(self.backbone, 'embed'):
         raise DearliError('the ensemble needs a CLIP backbone and text rows: leave alpha out, or choose another backbone')
-    return ensemble(prediction.class_logits, zero_shot(self.backbone, features.dense, prediction.mask_logits, self.rows), alpha)
+    rule = self.cfg.recognition
+    return ensemble(prediction.class_logits, zero_shot(self.backbone, features.dense, prediction.mask_logits, self.rows, rule), alpha, rule)
 
 # %% ../nbs/16_model.ipynb #9e0e75e4
 def test_size(size:tuple[int, int], # height and width
@@ -176,11 +179,26 @@ def test_size(size:tuple[int, int], # height and width
 def look_at(images:list[UInt8[Tensor, '3 h w']], # RGB images
             short:int|None, # shorter edge at which the model looks; None for the images' own size
            ) -> list[UInt8[Tensor, '3 y x']]:
-    "Scale images for testing; the longer edge is at most four times the shorter one."
-    return [TF.resize(i, test_size(i.shape[-2:], short, 4 * short), antialias=True) for i in images] if short else images
+    "Scale images for testing, by Pillow as the official code does; the longer edge is at most four times the shorter one."
+    def scale(image): return TF.pil_to_tensor(TF.resize(to_pillow(image.cpu()), test_size(image.shape[-2:], short, 4 * short)))
+    return [scale(i) for i in images] if short else images
 
 @patch
 @torch.no_grad()
+def see(self:Segmenter,
+        images:list[UInt8[Tensor, '3 h w']], # RGB images, sizes may differ
+        alpha:float|None=None, # exponent of CLIP; None for the decoder alone
+        short:int|None=None, # shorter edge at which the model looks; None for the image's own size
+        outputs:list[tuple[int, int]]|None=None, # result sizes, by default the images' own
+       ) -> tuple[Tensor, Tensor, tuple]: # class logits, mask logits, and what places the masks: padded size, sizes inside it, result sizes
+    "Run the whole model once; its results are what `panoptic_batch` and `semantic_batch` read."
+    outputs = outputs or [tuple(image.shape[-2:]) for image in images]
+    prepared, sizes = self.prepare(look_at(images, short))
+    features = self.features(prepared)
+    prediction = self.decode(features, aux=False)
+    return self.class_logits(features, prediction, alpha), prediction.mask_logits, (tuple(prepared.shape[-2:]), sizes, outputs)
+
+@patch
 def predict(self:Segmenter,
             images:list[UInt8[Tensor, '3 h w']], # RGB images, sizes may differ
             alpha:float|None=None, # exponent of CLIP; None for the decoder alone
@@ -190,12 +208,8 @@ def predict(self:Segmenter,
             overlap_threshold:float=.8, # smallest share of its own mask a segment must keep
            ) -> list[Panoptic]:
     "Segment images into one panoptic result each."
-    outputs = outputs or [tuple(image.shape[-2:]) for image in images]
-    prepared, sizes = self.prepare(look_at(images, short))
-    features = self.features(prepared)
-    prediction = self.decode(features, aux=False)
-    return panoptic_batch(self.class_logits(features, prediction, alpha), prediction.mask_logits, self.taxonomy.isthing,
-                          prepared.shape[-2:], sizes, outputs, object_threshold, overlap_threshold)
+    classes, masks, places = self.see(images, alpha, short, outputs)
+    return panoptic_batch(classes, masks, self.taxonomy.isthing, *places, object_threshold, overlap_threshold)
 
 # %% ../nbs/16_model.ipynb #939520cd
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase, nn.LocalResponseNorm)
