@@ -125,7 +125,8 @@ def as_text(report: Report,  # From `check`
         lines.append(f"{name}: {', '.join(facts)}")
     lines += _class_table(report, rows)
     n = sum(p['images'] for p in report.parts.values())
-    return '\n'.join(lines + [f"{report.count('error')} errors and {report.count('warning')} warnings in {n} images"])
+    many = lambda n, what: f"{n} {what}{'s' * (n != 1)}"
+    return '\n'.join(lines + [f"{many(report.count('error'), 'error')} and {many(report.count('warning'), 'warning')} in {many(n, 'image')}"])
 
 
 def _class_table(report: Report, rows: int) -> list[str]:
