@@ -23,9 +23,9 @@ from tqdm.auto import tqdm
 from .augment import CutMixConfig, Unlabelled, ViewConfig, labelled_view, unlabelled_sample
 from .criterion import Criterion, Targets, seeded_points
 from .files import DearliError, append_jsonl, load_tensors, read_json, read_jsonl, save_tensors, seeded, to_dict, write_json
-from .inference import panoptic_batch, restore_masks, semantic_inference
+from .inference import panoptic_batch, semantic_batch
 from .metrics import MeanIoU, PanopticQuality
-from .model import Segmenter, fill, load_decoder, look_at, moving, param_groups, save_decoder
+from .model import Segmenter, fill, load_decoder, moving, param_groups, save_decoder
 from .panoptic import Panoptic, Segments
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
@@ -380,14 +380,8 @@ def segment(model: Segmenter, # in evaluation mode
             **thresholds, # `object_threshold`, `overlap_threshold`
            ) -> tuple[list[Panoptic], list[Tensor]]: # panoptic results and class maps (h w), at image size
     "Panoptic and semantic results from one forward pass."
-    outputs = [tuple(i.shape[-2:]) for i in images]
-    prepared, sizes = model.prepare(look_at(images, short))
-    padded, features = tuple(prepared.shape[-2:]), model.features(prepared)
-    prediction = model.decode(features, aux=False)
-    logits = model.class_logits(features, prediction, alpha)
-    panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, sizes, outputs, **thresholds)
-    semantic = [semantic_inference(c, restore_masks(m, padded, *size)) for c, m, size in zip(logits, prediction.mask_logits, zip(sizes, outputs))]
-    return panoptic, semantic
+    classes, masks, places = model.see(images, alpha, short)
+    return panoptic_batch(classes, masks, model.taxonomy.isthing, *places, **thresholds), semantic_batch(classes, masks, *places)
 
 
 @torch.no_grad()
