@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Study', 'Own', 'COMMANDS', 'say', 'study_list', 'study_run', 'study_table', 'oracle', 'train', 'evaluate', 'quick',
            'data_prepare', 'data_ade20k', 'data_coco_panoptic', 'data_coco_objects', 'data_split', 'init', 'check_data',
-           'own_train', 'own_eval', 'own_show', 'import_official', 'compare_official', 'time_loader', 'time_model',
-           'tree', 'explained', 'main']
+           'own_train', 'own_compare', 'own_eval', 'own_show', 'import_official', 'compare_official', 'time_loader',
+           'time_check', 'time_model', 'tree', 'explained', 'main']
 
 # %% ../nbs/40_cli.ipynb #20dab1d1
 import json as jsonlib
@@ -22,15 +22,16 @@ from .checkpoints import import_checkpoint
 from .discover import init_data
 from .files import DearliError, atomic_write, data_path, to_dict, write_json
 from .lint import as_text, check, contact_sheet
-from .loading import bench_loader
-from .own import OwnConfig, picture_own, score_own, split_data, train_own
+from .loading import bench_check, bench_loader
+from .own import OwnConfig, compare_own, compare_summary, compare_table, picture_own, score_own, split_data, train_own
 from .parity import parity
 from .prepare import prepare
+from .records import SCORES, make_record, read_records
 from .report import quickstart
 from .sources import open_data
 from .speed import SpeedConfig, bench_model, speed_table
-from .study import (ROWS, SCORES, SPLITS, StudyConfig, find_row, format_table, make_record, oracle_check, read_records,
-                          run_name, run_study, score_row, summarise, train_row)
+from .study import EMBEDDED, ROWS, StudyConfig, find_row, oracle_check, run_name, run_study, score_row, train_row
+from .tables import format_table, summarise
 
 # %% ../nbs/40_cli.ipynb #7595fe34
 Study = Annotated[StudyConfig, tyro.conf.arg(name="")] # its fields become options without a prefix
@@ -47,7 +48,7 @@ def say(text: str, # what people read
 def study_list(json: bool = False, # print JSON
               ) -> None:
     "List the rows of the study."
-    rows = {name: {**to_dict(row), "splits": list(SPLITS)} for name, row in ROWS.items()}
+    rows = {name: {**to_dict(row), "splits": list(EMBEDDED.splits)} for name, row in ROWS.items()}
     text = "\n".join(f"{name:14} {row.title:28} {row.backbone:16} {row.table}" for name, row in ROWS.items())
     say(text, rows, json)
 
@@ -108,7 +109,7 @@ def evaluate(row: str, # a row of the study
     "Score a trained row on the validation scenes."
     run = runs / run_name(find_row(row).trains or row, split, seed)
     if not (run / "student.safetensors").exists(): raise DearliError(f"{run} holds no trained decoder: run `dearli train {row}` first")
-    metrics = score_row(row, train_row(find_row(row).trains or row, split, seed, cfg, runs), cfg)
+    metrics = score_row(row, train_row(find_row(row).trains or row, split, seed, cfg, runs), cfg, runs)
     say("  ".join(f"{s} {metrics[s]:.1f}" for s in SCORES), metrics, json)
 
 
@@ -177,7 +178,9 @@ def check_data(file: tyro.conf.Positional[Path], # a dataset file
     return report.exit_status
 
 # %% ../nbs/40_cli.ipynb #460b4c92
-Own = Annotated[OwnConfig, tyro.conf.arg(name="")] # its fields become options without a prefix
+# two starting points, whose fields become options without a prefix behind the word
+Own = Annotated[Annotated[OwnConfig, tyro.conf.subcommand(name="paper", default=OwnConfig(), description="the published sizes, for a GPU")]
+                | Annotated[OwnConfig, tyro.conf.subcommand(name="small", default=OwnConfig.small(), description="a small model, for two processor cores")], tyro.conf.arg(name="")]
 
 
 def own_train(file: tyro.conf.Positional[Path], # a dataset file
@@ -187,6 +190,19 @@ def own_train(file: tyro.conf.Positional[Path], # a dataset file
              ) -> None:
     "Check a dataset, then train on it."
     print(train_own(file, run, cfg, only))
+
+
+def own_compare(file: tyro.conf.Positional[Path], # a dataset file with [validation]
+                labelled: str, # how many labelled images: a number, or a share such as 1/16
+                runs: Path, # folder for partitions, run folders and records
+                seeds: tuple[int, ...] = (0, 1, 2), # of partition, initial weights and batches
+                cfg: Own = OwnConfig(), # backbone, sizes and steps
+                json: bool = False, # print JSON
+               ) -> None:
+    "How much do the unlabelled images help? Train with labels only and with both, and compare over seeds."
+    records = compare_own(file, labelled, runs, seeds, cfg, progress=not json)
+    summary = compare_summary(records)
+    say("\n" + compare_table(summary), {"summary": summary, "records": records}, json)
 
 
 def own_eval(file: tyro.conf.Positional[Path], # a dataset file with [validation]
@@ -233,12 +249,26 @@ def compare_official(folder: tyro.conf.Positional[Path], # reference outputs of 
     return int(bool(bad))
 
 # %% ../nbs/40_cli.ipynb #c4213efe
-def time_loader(images: int = 64, # views of so many images per round
+def time_loader(folder: Path | None = None, # images; by default some are drawn
+                images: int = 64, # views of so many images per round
                 workers: int = 2, # loader processes
+                out: Path | None = None, # JSON record to write, with commit, versions and hardware
                 json: bool = False, # print JSON
                ) -> None:
     "Images per second of our loader beside a plain one that does the same work."
-    done = bench_loader(images=images, workers=workers)
+    done = bench_loader(folder, images, workers)
+    if out is not None: write_json(out, make_record("bench", name="loader", result=done))
+    say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
+
+
+def time_check(images: int = 5000, # to draw and to check
+               folder: Path | None = None, # where to write them for the time being; by default the system's temporary folder
+               out: Path | None = None, # JSON record to write, with commit, versions and hardware
+               json: bool = False, # print JSON
+              ) -> None:
+    "Seconds that `dearli check` takes for a dataset of 640×480 images."
+    done = bench_check(images, folder)
+    if out is not None: write_json(out, make_record("bench", name="check", result=done))
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
 
 
@@ -260,13 +290,13 @@ COMMANDS = {
     "data": {"ade20k": data_ade20k, "coco-panoptic": data_coco_panoptic, "coco-objects": data_coco_objects, "split": data_split},
     "init": init,
     "check": check_data,
-    "own": {"train": own_train, "eval": own_eval, "show": own_show},
+    "own": {"train": own_train, "eval": own_eval, "show": own_show, "compare": own_compare},
     "oracle": oracle,
     "train": train,
     "eval": evaluate,
     "import-checkpoint": import_official,
     "parity": compare_official,
-    "bench": {"loader": time_loader, "model": time_model},
+    "bench": {"loader": time_loader, "check": time_check, "model": time_model},
 }
 
 

@@ -22,9 +22,9 @@ from .lint import require
 from .model import Segmenter, SegmenterConfig, fill, load_decoder
 from .panoptic import Taxonomy
 from .partitions import own_partition, published, write_partition
+from .records import SCORES, cell, make_record, spread
 from .show import side_by_side
 from .sources import PanopticSource, Source, open_data, open_labels, read_data_file
-from .study import SCORES, cell, make_record, spread
 from .train import Steps, TrainConfig, Trainer, evaluate
 from .vocabularies import VOCABULARIES, read_classes
 
@@ -169,18 +169,18 @@ def compare_own(file: str|Path,  # A dataset file with [validation]
                 progress: bool = True,  # Show bars
                ) -> list[dict]:  # Records
     "Train with labels only and with the unlabelled rest, for every seed; what is recorded is not run again"
-    runs, records = Path(runs), []
+    runs, records, dataset = Path(runs), [], read_data_file(file).name
     require(file, progress=progress)
     for seed in seeds:
         part = runs/f's{seed}.txt'
         if not part.exists(): split_data(file, labelled, part, seed)
         for semi in (False, True):
-            name = f"{Path(file).stem}_{'semi' if semi else 'supervised'}_s{seed}"
+            name = f"{dataset}_{'semi' if semi else 'supervised'}_s{seed}"
             path = runs/'records'/f'{name}.json'
             if not path.exists():
                 now = replace(cfg, semi=semi, train=replace(cfg.train, seed=seed))
                 scores = score_own(file, train_own(file, runs/name, now, part, checked=True, progress=progress), progress)
-                write_json(path, make_record('own', dataset=Path(file).stem, row='semi' if semi else 'supervised', split=labelled, seed=seed, config=to_dict(now),
+                write_json(path, make_record('own', dataset=dataset, row='semi' if semi else 'supervised', split=labelled, seed=seed, config=to_dict(now),
                                              time={'train_seconds': scores.pop('train_seconds')}, metrics=scores))
             records.append(read_json(path))
     return records

@@ -19,7 +19,7 @@ from .metrics import PanopticQuality
 from .panoptic import Panoptic
 from .shapes import SHAPES
 from .show import Drawing, bars, curves, side_by_side
-from .study import StudyConfig, find_row, oracle_check, probe_scenes, run_name, run_row, train_row
+from .study import EMBEDDED, StudyConfig, find_row, oracle_check, run_name, run_row, train_row
 from .train import read_snapshots, segment
 
 # %% ../nbs/22_report.ipynb #5d244821
@@ -67,7 +67,7 @@ def pseudo_history(name: str, # a semi-supervised row
                   ) -> Drawing: # pseudo-labels over time, then the truth
     "How the pseudo-labels of one unlabelled scene develop."
     history = read_snapshots(Path(runs) / run_name(name, split, seed))
-    scene, steps = probe_scenes(split, seed, cfg)[probe], sorted(history)
+    scene, steps = EMBEDDED.probe(split, seed, cfg)[probe], sorted(history)
     keep = sorted({steps[round(i * (len(steps) - 1) / (columns - 2))] for i in range(columns - 1)})
     panels = {f"step {s}": (scene.image, history[s][probe]) for s in keep} | {"truth (unseen)": (scene.image, scene.panoptic)}
     return side_by_side(panels, SHAPES, columns=len(panels))
@@ -80,7 +80,7 @@ def pseudo_quality(rows: Sequence[str], # semi-supervised rows
                    runs: Path, # run folders
                   ) -> Drawing: # PQ of the pseudo-labels against steps
     "How good the pseudo-labels of the probe scenes are as training goes on; possible only because their truth is known here."
-    truth, series = [e.panoptic for e in probe_scenes(split, seed, cfg)], {}
+    truth, series = [e.panoptic for e in EMBEDDED.probe(split, seed, cfg)], {}
     for name in rows:
         history = read_snapshots(Path(runs) / run_name(name, split, seed))
         scores = {step: quality_of(labels, truth) for step, labels in history.items()}
