@@ -232,7 +232,7 @@ def walkthrough(still=str, # makes the view to show without a kernel
     controls = {'scene': slider(6, 0, len(VAL) - 1), 'backbone': choice(ORACLES), 'mask': slider(2, 1, len(VAL[6].panoptic.segments)),
                 'preset': choice(LISTS), 'text': lines(LISTS['names and synonyms']), 'scenes': slider(scenes, 4, len(VAL))}
     labels = {'scene': 'Scene', 'backbone': 'Backbone', 'mask': 'Mask', 'preset': 'Class list', 'scenes': 'Scenes counted for PQ',
-              'text': 'Class names, to edit (class: name, synonym)'}
+              'text': 'Class names, to edit'}
     panels = {'Recognition': lambda scene, backbone, text, mask: scene_figure(scene, backbone, read_words(text), mask - 1),
               'Similarity of the chosen mask': lambda scene, backbone, text, mask: similarity_figure(scene, backbone, read_words(text), mask - 1),
               'Panoptic quality': lambda scene, backbone, text, scenes: pq_figure(scene, backbone, read_words(text), scenes)}
