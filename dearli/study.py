@@ -101,7 +101,7 @@ class StudyConfig:
     val: int | None = 128 # validation images; None: all
     masks: int | None = 256 # training images that SAM makes masks for; None: all
     probe: int = 16 # unlabelled images whose pseudo-labels are kept
-    warmup_steps: int = 400 # updates of the class-agnostic warm-up
+    warmup_steps: int = 800 # updates of the class-agnostic warm-up
     warmup_crop: int | None = None # side of its views; None: as in training
     warmup_precision: str = "no" # its precision on a GPU: 'no' (fp32), 'bf16' or 'fp16'
     short: int | None = None # shorter edge at which images are scored; None: their own size
