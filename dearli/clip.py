@@ -326,7 +326,7 @@ def _timm(name: str) -> ImageNetBackbone:
     "A timm trunk with its own pretrained weights."
     if not timm.is_model(name): raise DearliError(f"'{name}' is no timm model: {nearest(name, timm.list_models())}")
     trunk = _hub(f'timm {name}', partial(timm.create_model, name, pretrained=True, features_only=True))
-    return ImageNetBackbone(trunk, trunk.pretrained_cfg['mean'], trunk.pretrained_cfg['std'])
+    return ImageNetBackbone(trunk.eval(), trunk.pretrained_cfg['mean'], trunk.pretrained_cfg['std']) # in training mode `measure` would move batch statistics
 
 # %% ../nbs/07_clip.ipynb #0d7d31f5
 SHIPPED: dict[str, Callable[[], Backbone]] = {
