@@ -8,7 +8,7 @@ __all__ = ['TrainConfig', 'epoch_order', 'Batch', 'Steps', 'Trainer', 'lay', 'lo
 
 # %% ../nbs/19_train.ipynb #4e2b1bce
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -390,6 +390,7 @@ def evaluate(model: Segmenter, # with the decoder to score
              alpha: float | None = None, # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
              batch: int = 8, # images per forward pass
              progress: bool = False, # show a bar
+             look: Callable = segment, # what makes results of images
              **how, # `short` and thresholds, see `segment`
             ) -> dict: # {'panoptic': ..., 'semantic': ...}, see `PanopticScores` and `SemanticScores`
     "Score the student on a labelled dataset (section 4); DearliError if it is empty."
@@ -398,7 +399,7 @@ def evaluate(model: Segmenter, # with the decoder to score
     panoptic, semantic = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
     for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
         examples = [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
-        for example, result, classes in zip(examples, *segment(model, [e.image for e in examples], alpha, **how)):
+        for example, result, classes in zip(examples, *look(model, [e.image for e in examples], alpha, **how)):
             panoptic.update(result.to("cpu"), example.panoptic)
             semantic.update(classes.cpu(), example.panoptic)
     return {"panoptic": panoptic.compute().to_json(), "semantic": semantic.compute().to_json()}
