@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'printed', 'values', 'machines',
            'beside', 'beside_text', 'heading', 'footnotes', 'twin', 'signed', 'twin_text', 'group_table', 'group_text',
-           'study_tables']
+           'oracle_table', 'oracle_text', 'study_tables']
 
 # %% ../nbs/24_tables.ipynb #1a3b0327
 from collections.abc import Sequence
@@ -52,12 +52,12 @@ def markdown(head: Sequence[str], # column titles
     return "\n".join([lines[0], "|---|" + "---:|" * (len(head) - 1), *lines[1:]])
 
 # %% ../nbs/24_tables.ipynb #a11c9d38
-def published() -> dict[str, dict]: # '1' ... '8', 'figure5', 'figure6', 'naive' -> title, dataset, score, splits, rows
+def published() -> dict[str, dict]: # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive' -> title, dataset, score, splits, rows
     "The numbers printed in the paper."
     return read_json(data_path("published", "tables.json"))["tables"]
 
 
-def find_table(number: str | int, # '1' ... '8', 'figure5', 'figure6', 'naive'
+def find_table(number: str | int, # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive'
               ) -> dict: # title, dataset, score, splits, labelled, notes, rows
     "Look a published table up; DearliError names the nearest for a misspelt one."
     tables = published()
@@ -208,9 +208,26 @@ def group_text(done: dict, # from `group_table`
     where = f"{heading(done)} on {done['dataset']}" + (f", {done['split']}" if done["split"] else "")
     return f"{where}\n\n{markdown(['method', *done['groups']], rows) if done['groups'] else 'not run'}\n\n{footnotes(done)}".strip()
 
+# %% ../nbs/24_tables.ipynb #5357e58e
+def oracle_table(records: Sequence[dict], # oracle records
+                 dataset: str = "shapes", # of this dataset
+                ) -> dict: # rows with PQ of all classes, things and stuff
+    "PQ with ground-truth masks of every backbone that was tried (Figure 3)."
+    t, mine = find_table("figure3"), [r for r in records if r["kind"] == "oracle" and r["dataset"] == dataset]
+    rows = [{"title": title, **{part: s[part]["pq"] for part in ("all", "things", "stuff")}} for r in mine for title, s in r["scores"].items()]
+    return {"table": "figure3", "title": t["title"].rsplit(",", 1)[0], "dataset": dataset, "score": "pq", "hardware": machines(mine), "rows": rows, "notes": t["notes"]}
+
+
+def oracle_text(done: dict, # from `oracle_table`
+               ) -> str: # Markdown
+    "Backbones × parts."
+    rows = [[r["title"], *(f"{r[part]:.1f}" for part in ("all", "things", "stuff"))] for r in done["rows"]]
+    body = markdown(["backbone", "all", "things", "stuff"], rows) if rows else "not run"
+    return f"{heading(done)} on {done['dataset']}\n\n{body}\n\n{footnotes(done)}".strip()
+
 # %% ../nbs/24_tables.ipynb #246757b2
-def study_tables(number: str | int, # '1' ... '8', 'figure5', 'figure6', 'naive'
-                 records: Sequence[dict], # study records
+def study_tables(number: str | int, # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive'
+                 records: Sequence[dict], # study records; of Figure 3 oracle records
                  dataset: str | None = None, # None: the one the paper used; 'shapes' for the embedded twin
                  score: str | None = None, # None: the table's own
                 ) -> tuple[dict, str]: # everything, and Markdown
@@ -219,6 +236,7 @@ def study_tables(number: str | int, # '1' ... '8', 'figure5', 'figure6', 'naive'
     if dataset not in (None, "shapes", t["dataset"]): raise DearliError(f"table {number} is about {t['dataset']}, not {dataset}: choose {t['dataset']} or shapes")
     known = {s for r in t["rows"] for s in r["values"] or ()} | {t["score"]} | (set(SCORES) if dataset == "shapes" else set())
     if score not in (None, *known): raise DearliError(f"table {number} prints no {score} on {dataset or t['dataset']}: choose {', '.join(sorted(known))}")
+    if str(number) == "figure3": return (done := oracle_table(records, dataset or t["dataset"])), oracle_text(done)
     if str(number) == "figure5": return (done := group_table(records, dataset or t["dataset"])), group_text(done)
     if dataset == "shapes": return (done := twin(number, records, score)), twin_text(done)
     return (done := beside(number, records, score)), beside_text(done)
