@@ -6,24 +6,28 @@
 from __future__ import annotations
 import hashlib
 import json
+import math
 import pickle
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
+import timm
 import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
-from torch import Tensor
-from .clip import TextRows, load_backbone, text_rows
+from timm.models.swin_transformer import SwinTransformerBlock
+from torch import Tensor, nn
+from .clip import Backbone, ImageNetBackbone, TextRows, load_backbone, text_rows
 from .files import DearliError, load_tensors, save_tensors, to_dict
 from .model import Decoder, Segmenter, SegmenterConfig, fill
 from .panoptic import Taxonomy
 
 # %% auto #0
-__all__ = ['NAMES', 'CLIPS', 'RESNETS', 'RESNET_NAMES', 'rename', 'official_name', 'own_name', 'ArrayUnpickler', 'read_official',
-           'read_config', 'clip_shapes', 'read_backbone', 'Imported', 'compare', 'translate', 'import_checkpoint',
-           'check_weights']
+__all__ = ['NAMES', 'CLIPS', 'RESNETS', 'RESNET_NAMES', 'SWINS', 'SWIN_NAMES', 'rename', 'official_name', 'own_name',
+           'ArrayUnpickler', 'read_official', 'read_config', 'clip_shapes', 'PadFirst', 'Swin', 'trunk_name',
+           'make_trunk', 'read_backbone', 'Imported', 'compare', 'translate', 'import_checkpoint', 'check_weights']
 
 # %% ../nbs/18_checkpoints.ipynb #0e0834e6
 _PIXELS, _PREDICTOR = 'sem_seg_head.pixel_decoder.', 'sem_seg_head.predictor.'
@@ -137,6 +141,13 @@ RESNET_NAMES = [('backbone.stem.conv1.norm.', 'bn1.'), ('backbone.stem.conv1.', 
         (f'backbone.res{i + 2}.{{}}.shortcut.norm.', f'layer{i + 1}.{{}}.downsample.1.'),
         (f'backbone.res{i + 2}.{{}}.shortcut.', f'layer{i + 1}.{{}}.downsample.0.'),
         (f'backbone.res{i + 2}.', f'layer{i + 1}.'))]
+SWINS = { # width, blocks and heads per stage, window
+    'swin:tiny': (96, (2, 2, 6, 2), (3, 6, 12, 24), 7), 'swin:small': (96, (2, 2, 18, 2), (3, 6, 12, 24), 7),
+    'swin:base': (128, (2, 2, 18, 2), (4, 8, 16, 32), 12), 'swin:large': (192, (2, 2, 18, 2), (6, 12, 24, 48), 12)}
+SWIN_NAMES = [('backbone.patch_embed.', 'trunk.patch_embed.'), ('backbone.norm{}.', 'norms.{}.'),
+              *((f'backbone.layers.{i}.downsample.', f'trunk.layers_{i + 1}.downsample.') for i in range(3)),
+              ('backbone.layers.{}.', 'trunk.layers_{}.')]
+_TABLES = ('relative_position_index', 'attn_mask', 'num_batches_tracked') # made anew, or of no use in evaluation
 
 def clip_shapes(model:str, # open_clip model name
                ) -> dict[str, tuple[int, ...]]: # shape of every tensor
@@ -145,19 +156,65 @@ def clip_shapes(model:str, # open_clip model name
     cfg = {k: v for k, v in open_clip.get_model_config(model).items() if k in ('embed_dim', 'vision_cfg', 'text_cfg')}
     with torch.device('meta'): return {k: tuple(v.shape) for k, v in open_clip.CLIP(**cfg).state_dict().items()}
 
+# %% ../nbs/18_checkpoints.ipynb #640e387f
+class PadFirst(SwinTransformerBlock):
+    "A Swin block that pads its map before it shifts the windows."
+    def _attn(self, x):
+        (h, w), (wh, ww) = x.shape[1:3], self.window_size
+        return super()._attn(F.pad(x, (0, 0, 0, -w % ww, 0, -h % wh)))[:, :h, :w]
+
+class Swin(nn.Module):
+    "The Swin transformer of Mask2Former: timm's, with a normalisation of every level."
+    def __init__(self,
+                 width:int, # channels at stride 4
+                 blocks:tuple[int, ...], # per stage
+                 heads:tuple[int, ...], # per stage
+                 window:int, # side of a window
+                ):
+        super().__init__()
+        self.trunk = timm.create_model('swin_tiny_patch4_window7_224', features_only=True, embed_dim=width, depths=blocks, num_heads=heads,
+                                       window_size=window, always_partition=True, strict_img_size=False, dynamic_img_size=True)
+        self.norms = nn.ModuleList(nn.LayerNorm(width * 2 ** i) for i in range(len(blocks)))
+        for m in self.trunk.modules():
+            if isinstance(m, SwinTransformerBlock): m.__class__ = PadFirst
+
+    def forward(self, images):
+        "Maps at strides 4, 8, 16 and 32."
+        return [norm(m).permute(0, 3, 1, 2).contiguous() for norm, m in zip(self.norms, self.trunk(images))]
+
+# %% ../nbs/18_checkpoints.ipynb #a8caaebd
+def trunk_name(state:dict[str, Tensor], # official names, those under `backbone.`
+              ) -> str|None: # 'timm:resnet50', 'swin:tiny' or the like; None if it is none of them
+    "Recognise a backbone of Mask2Former by its shapes."
+    if resnet := RESNETS.get(tuple(_count(state, f'backbone.res{i}.') for i in (2, 3, 4, 5))): return f'timm:{resnet}'
+    tables = [state.get(f'backbone.layers.{i}.blocks.0.attn.relative_position_bias_table') for i in range(4)]
+    if any(t is None for t in tables) or 'backbone.norm0.weight' not in state: return None
+    blocks = tuple(_count(state, f'backbone.layers.{i}.blocks.') for i in range(4))
+    window = (math.isqrt(tables[0].shape[0]) + 1) // 2
+    facts = len(state['backbone.norm0.weight']), blocks, tuple(t.shape[1] for t in tables), window
+    return next((name for name, known in SWINS.items() if known == facts), None)
+
+def make_trunk(name:str, # from `trunk_name`
+              ) -> tuple[nn.Module, list[tuple[str, str]]]: # with random weights; table of names, official ones left
+    "Make a backbone of Mask2Former."
+    if name in SWINS: return Swin(*SWINS[name]), SWIN_NAMES
+    return timm.create_model(name.removeprefix('timm:'), features_only=True), RESNET_NAMES
+
 def read_backbone(state:dict[str, Tensor], # official names, those under `backbone.`
                   channels:dict[int, int], # by stride
                   width:int, # of the joint space
-                 ) -> tuple[str|None, dict[str, Tensor], dict[str, tuple]]: # name for `load_backbone`, tensors, expected shapes by official name
+                 ) -> tuple[str|None, dict[str, Tensor], dict[str, tuple]]: # name, tensors, expected shapes by official name
     "Name the backbone and its tensors; the name is None if it cannot be carried over."
     prefix = 'backbone.clip_model.'
     if any(n.startswith(prefix) for n in state):
         model = CLIPS.get((channels[4], width))
         if model is None: raise DearliError(f'no known CLIP has {channels[4]} channels at stride 4 and {width} joint dimensions: give a base or large ConvNeXt model')
         return f'open_clip:{model}', {n.removeprefix(prefix): t for n, t in state.items()}, {prefix + n: s for n, s in clip_shapes(model).items()}
-    resnet = RESNETS.get(tuple(_count(state, f'backbone.res{i}.') for i in (2, 3, 4, 5)))
-    tensors = {rename(n, RESNET_NAMES): t for n, t in state.items()} if resnet else {}
-    return resnet and f'timm:{resnet}', tensors, {}
+    if (name := trunk_name(state)) is None: return None, {}, {}
+    with torch.device('meta'): trunk, names = make_trunk(name)
+    back = [(ours, theirs) for theirs, ours in names]
+    expected = {rename(n, back): tuple(t.shape) for n, t in trunk.state_dict().items() if not n.endswith(_TABLES)}
+    return name, {rename(n, names): t for n, t in state.items() if n in expected}, expected
 
 # %% ../nbs/18_checkpoints.ipynb #957064fc
 @dataclass
@@ -200,9 +257,7 @@ def translate(state:dict[str, Tensor], # official names
     name, backbone, expected = read_backbone(body, channels, width) if body else (None, {}, {})
     with torch.device('meta'): own = Decoder(cfg, channels, width).state_dict()
     expected |= {official_name(n): tuple(t.shape) for n, t in own.items()}
-    if name is None or not name.startswith('open_clip'):
-        ignored += [n for n in body if name is None or rename(n, RESNET_NAMES) is None]
-        expected |= {n: tuple(t.shape) for n, t in body.items()}
+    ignored += [n for n in body if name is None or n.endswith(_TABLES) or n.startswith('backbone.stem.fc')]
     compare({n: t for n, t in state.items() if n not in ignored or n in expected}, expected, where)
     decoder = {n: state[official_name(n)] for n in own}
     return Imported(_kind(state, cfg), cfg, channels, width, decoder, name, {n: t for n, t in backbone.items() if n}, ignored)
@@ -229,18 +284,28 @@ def check_weights(tensors:dict[str, Tensor], # decoder weights
         if not t.isfinite().all(): raise DearliError(f'{where} has numbers that are not finite in {name}: training had diverged, take an earlier checkpoint')
 
 @patch
+def make_backbone(self:Imported) -> Backbone: # with the checkpoint's weights
+    "Make the backbone that came with the checkpoint; raises `DearliError` if it was not carried over."
+    name = self.backbone_name or ''
+    if not name: raise DearliError(f'the backbone of this {self.kind} checkpoint is not made here: pass a backbone with channels {self.channels}')
+    if name.startswith('open_clip'):
+        backbone = load_backbone(name)
+        backbone.clip.load_state_dict(self.backbone)
+        return backbone
+    trunk, _ = make_trunk(name)
+    trunk.load_state_dict(self.backbone, strict=False) # what may be missing are counters of batches; names were compared on import
+    # in training mode its first look, at strides and channels, would move the batch statistics
+    return ImageNetBackbone(trunk.eval(), timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+
+@patch
 def build(self:Imported,
           taxonomy:Taxonomy, # the classes to name
           rows:TextRows|None=None, # text rows; computed from the taxonomy by default
           backbone:torch.nn.Module|None=None, # a ready backbone; made and filled from the checkpoint by default
          ) -> Segmenter: # in evaluation mode
-    "Build a segmenter from an imported checkpoint; raises `DearliError` if its backbone was not carried over."
+    "Build a segmenter from an imported checkpoint."
     check_weights(self.decoder)
-    if backbone is None:
-        if not (self.backbone_name or '').startswith('open_clip'):
-            raise DearliError(f'the backbone of this {self.kind} checkpoint is not made here: pass a backbone with channels {self.channels}')
-        backbone = load_backbone(self.backbone_name)
-        backbone.clip.load_state_dict(self.backbone)
+    backbone = backbone or self.make_backbone()
     if rows is None and self.cfg.head == 'language': rows = text_rows(backbone, taxonomy.vocabulary)
     model = Segmenter(backbone, taxonomy, rows, self.cfg).eval()
     fill(model.decoder, self.decoder)
