@@ -15,7 +15,7 @@ import numpy as np
 
 from .datasets import SUFFIXES
 from .files import DearliError, atomic_write
-from .panoptic import Category, Taxonomy, palette
+from .panoptic import Category, Taxonomy
 from .sources import read_numbers
 from .vocabularies import class_lines, vocabulary
 

@@ -8,12 +8,10 @@ __all__ = ['Archive', 'checksum', 'verify_archive', 'download', 'unpack', 'fetch
 # %% ../nbs/26_fetch.ipynb #89c0fd6c
 import hashlib, os, shutil, tarfile, time, zipfile
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
-from typing import IO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from .datasets import SUFFIXES
-from .files import DearliError, atomic_write, read_json
+from .files import DearliError, atomic_write
 from .panoptic import Taxonomy
 from .partitions import read_partition
 from .show import legend, overlay
-from .sources import WARNINGS, DataFile, Labels, PanopticSource, PngSource, Source, count_ids, open_labels, read_data_file, unlabelled_images
+from .sources import DataFile, Labels, PanopticSource, PngSource, Source, count_ids, open_labels, read_data_file, unlabelled_images
 from .vocabularies import read_classes
 
 # %% ../nbs/30_lint.ipynb #b46808ef
@@ -397,9 +397,7 @@ def contact_sheet(dataset,  # Labelled examples, such as `open_data(path).labell
         try: e = dataset[int(i)]
         except DearliError: continue
         classes |= set(e.panoptic.segments.category.tolist())
-        thumb = Image.fromarray(overlay(e.image, e.panoptic, dataset.taxonomy))
-        thumb.thumbnail((side, side))
-        thumbs.append(thumb)
+        thumbs.append(ImageOps.contain(Image.fromarray(overlay(e.image, e.panoptic, dataset.taxonomy)), (side, side)))
     if not thumbs: raise DearliError(f'{path} cannot be drawn, since no labelled image of {dataset.name} loads: run dearli check.')
     short = Taxonomy(dataset.taxonomy.name, tuple(replace(c, name=c.name[:13]) for c in dataset.taxonomy.categories))  # the legend's columns are narrow
     colours = Image.open(io.BytesIO(legend(short, sorted(classes)).encoded(dpi=96)[1])).convert('RGB')

@@ -7,7 +7,6 @@ __all__ = ['ADE_LISTS', 'COCO_SOURCE', 'COCO_LISTS', 'Partition', 'write_partiti
            'ade_lists', 'coco_list', 'published', 'cover', 'own_partition', 'classes_of']
 
 # %% ../nbs/28_partitions.ipynb #3a3e6c2f
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -21,8 +21,8 @@ from jaxtyping import Int
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from .datasets import SUFFIXES, Example, ImageFolder, Part, read_image
-from .files import DearliError, from_dict, nearest, read_json
+from .datasets import Example, ImageFolder, Part, read_image
+from .files import DearliError, from_dict, read_json
 from .panoptic import Panoptic, Segments, Taxonomy, decode_ids
 from .partitions import read_partition
 from .vocabularies import read_classes
