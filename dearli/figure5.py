@@ -108,10 +108,9 @@ def classes_figure(split: str, methods: Sequence[str], groups: int, category: in
 def class_report(split: str, methods: Sequence[str], category: int) -> str: # HTML
     "The chosen class in words and numbers."
     shown, of = labelled_scenes(split)
-    numbers = ''.join(f"<tr><td style='padding-right:16px'>{ROWS[r].title}</td><td style='text-align:right'>{'' if v is None else f'{v:.1f}'}</td></tr>"
-                      for r in methods for v in [class_mean(r, split, category)])
-    return (f"<p><b>{SHAPES.names[category]}</b>, number {by_frequency().index(category) + 1} from the rarest of {len(SHAPES)} classes, "
-            f"is in {shown[category]} of the {of} labelled scenes (seed 0).</p><table><tr><th style='text-align:left'>PQ</th><th></th></tr>{numbers}</table>")
+    numbers = ', '.join(f"{ROWS[r].title} {'-' if v is None else f'{v:.1f}'}" for r in methods for v in [class_mean(r, split, category)])
+    return (f"<p style='line-height:1.5;margin:0'><b>{SHAPES.names[category]}</b>, number {by_frequency().index(category) + 1} from the rarest of {len(SHAPES)} classes, "
+            f"is in {shown[category]} of the {of} labelled scenes (seed 0). PQ: {numbers}.</p>")
 
 # %% ../nbs/45_figure5.ipynb #87c08f9a
 VAL, DECODERS = ShapesScenes(range(128), split='val'), {'M2F-Lang': 'shapes-m2f-lang', 'DEARLi': 'shapes-dearli'}
@@ -189,7 +188,7 @@ def examples_figure(category: int) -> Drawing:
 
 # %% ../nbs/45_figure5.ipynb #7a3ede30
 def walkthrough(still=str, # makes the view to show without a kernel
-                category: str = 'gear', # chosen at the start
+                category: str = 'dots', # chosen at the start
                ) -> Walkthrough:
     "Figure 5 to play with."
     def adapt(controls, changed):

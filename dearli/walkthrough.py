@@ -149,7 +149,7 @@ Walkthrough._ipython_display_ = _show
 _PAGE = Template("""<div class="walk" id="walk-$name"><style>
 .walk{font:14px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;color:#2b333b;border:1px solid #dfe3e8;border-radius:8px;padding:14px 16px;margin:8px 0;background:#fff}
 .walk form{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px 22px;margin:0 0 14px}
-.walk label{display:flex;flex-direction:column;font-weight:600;font-size:13px;color:#4a545e;gap:2px}.walk output{font-weight:400}
+.walk label{display:flex;flex-direction:column;font-weight:600;font-size:13px;color:#4a545e;gap:2px}.walk [data-of]{font-weight:400}
 .walk select,.walk input{font:inherit;font-weight:400;width:100%;min-height:32px;margin:0;accent-color:#2b6ca3}
 .walk fieldset{grid-column:1/-1;border:0;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px}.walk legend{float:left;font-weight:600;font-size:13px;color:#4a545e;padding:0;margin-right:14px}
 .walk fieldset label{flex-direction:row;align-items:center;font-weight:400;gap:5px}.walk fieldset input{width:auto;min-height:24px}
@@ -163,7 +163,7 @@ const put=(e,a,kids)=>{for(const k in a)k.slice(0,2)=='on'?e[k]=a[k]:e.setAttrib
 const el=(tag,a={},kids)=>put(document.createElement(tag),a,kids),svg=(tag,a={},kids)=>put(document.createElementNS('http://www.w3.org/2000/svg',tag),a,kids);
 const bar=(x,y,w,h,fill,tip)=>svg('rect',{x,y,width:Math.max(w,0),height:Math.max(h,0),fill,rx:1.5},svg('title',{},tip));
 const read=()=>{for(const c of form.elements)if(c.name)c.type=='checkbox'?(state[c.name]=[...form.elements[c.name].length?form.elements[c.name]:[c]].filter(b=>b.checked).map(b=>b.value)):(state[c.name]=c.type=='range'?+c.value:c.value);
-for(const o of form.querySelectorAll('output'))o.textContent=form.elements[o.dataset.of].value};
+for(const o of form.querySelectorAll('[data-of]'))o.textContent=form.elements[o.dataset.of].value};
 $script
 const update=()=>{read();draw()};form.addEventListener('input',update);addEventListener('resize',update);update()})()</script></div>""")
 
@@ -180,7 +180,7 @@ def still_view(name: str, # of the view, one word
 # %% ../nbs/41_walkthrough.ipynb #7b43bed0
 def still_slider(name: str, label: str, value: int, low: int, high: int) -> str: # HTML
     "A slider of a still view, with its value behind its label."
-    return (f'<label><span>{html.escape(label)} <output data-of="{name}">{value}</output></span>'
+    return (f'<label><span>{html.escape(label)} <span data-of="{name}">{value}</span></span>'
             f'<input type="range" name="{name}" min="{low}" max="{high}" value="{value}"></label>')
 
 
