@@ -104,19 +104,55 @@ class Public(Benchmark):
     root: Path # its folder
     elsewhere: Path | None = None # images with masks for the warm-up on other images, as SA-1B comes
 
-    def data(self, split: str | None = None) -> Data: return opened(self.name, self.root, split or self.splits[0])
-    def labelled(self, split, seed): return Chosen(*self.part(split))
-    def pool(self, split, seed, cfg): return Chosen(self.part(split)[0], self.data(split).unlabelled.indices[:cfg.scenes], labelled=False)
-    def part(self, split): return self.data(split).labelled.dataset, self.data(split).labelled.indices
-    def training(self, cfg): return Chosen(source := self.part(None)[0], range(len(source))[:cfg.masks], labelled=False)
-    def other(self, cfg):
-        if self.elsewhere is None: raise DearliError("a warm-up on other images needs images with SAM's masks beside them, as SA-1B has: give their folder with --elsewhere.")
-        return Beside(self.elsewhere, cfg.masks)
-    def validation(self, cfg): return Chosen(source := self.data().validation, range(len(source))[:cfg.val])
-    def frequency(self, cfg): return image_counts(self.part(None)[0])
-    def probe(self, split, seed, cfg):
-        seen = Chosen(self.part(split)[0], self.data(split).unlabelled.indices[:cfg.probe])
+    def data(self, split: str | None = None) -> Data: # labelled, unlabelled, validation
+        "The dataset, divided as published."
+        return opened(self.name, self.root, split or self.splits[0])
+
+    def labelled(self, split: str, seed: int) -> Chosen:
+        "The published list; the seed changes nothing."
+        part = self.data(split).labelled
+        return Chosen(part.dataset, part.indices)
+
+    def rest(self, split: str, most: int | None, labelled: bool) -> Chosen: # the first of all other images
+        "Training images outside the published list."
+        data = self.data(split)
+        return Chosen(data.labelled.dataset, data.unlabelled.indices[:most], labelled)
+
+    def pool(self, split: str, seed: int, cfg: StudyConfig) -> Chosen:
+        "All other training images, without truth."
+        return self.rest(split, cfg.scenes, labelled=False)
+
+    def probe(self, split: str, seed: int, cfg: StudyConfig) -> list[Example]:
+        "The first of them with their truth."
+        seen = self.rest(split, cfg.probe, labelled=True)
         return [seen[i] for i in range(len(seen))]
+
+# %% ../nbs/32_benchmarks.ipynb #5d1df310
+@patch
+def training(self: Public, cfg: StudyConfig) -> Chosen: # without truth
+    "Training images for SAM, labelled ones included."
+    source = self.data().labelled.dataset
+    return Chosen(source, range(len(source))[:cfg.masks], labelled=False)
+
+
+@patch
+def other(self: Public, cfg: StudyConfig) -> Beside: # with masks
+    "Images of another set; DearliError if none were given."
+    if self.elsewhere is None: raise DearliError("a warm-up on other images needs images with SAM's masks beside them, as SA-1B has: give their folder with --elsewhere.")
+    return Beside(self.elsewhere, cfg.masks)
+
+
+@patch
+def validation(self: Public, cfg: StudyConfig) -> Chosen: # with truth
+    "Images to score."
+    source = self.data().validation
+    return Chosen(source, range(len(source))[:cfg.val])
+
+
+@patch
+def frequency(self: Public, cfg: StudyConfig) -> Tensor: # (C,) int64
+    "Training images in which each class appears."
+    return image_counts(self.data().labelled.dataset)
 
 
 def image_counts(source: Source, # COCO-panoptic annotations

@@ -38,7 +38,7 @@ def group_bars(records: Sequence[dict], # study records, one per row
     table = {n: {find_row(r["row"]).title: r["metrics"]["groups"][i]["pq"] for r in records} for i, n in enumerate(names)}
     return bars(table, title="PQ by class frequency", width=7)
 
-
+# %% ../nbs/22_report.ipynb #a6d4b35e
 def scene_grid(rows: Sequence[str], # rows of the study
                split: str, # which runs
                seed: int, # which runs

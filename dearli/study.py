@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WARMUPS', 'ROWS', 'DEAR', 'ORACLES', 'EMBEDDED', 'Row', 'find_row', 'StudyConfig', 'Benchmark', 'TrueMasks', 'Shapes',
            'scene_frequency', 'backbone', 'build', 'run_name', 'warmup_name', 'warm_up', 'train_row', 'train_seconds',
-           'score_row', 'run_row', 'spent', 'run_study', 'oracle_check']
+           'spent', 'score_row', 'run_row', 'run_study', 'oracle_check']
 
 # %% ../nbs/21_study.ipynb #1442ca9e
 import time
@@ -124,13 +124,7 @@ class Benchmark:
     config: StudyConfig # what a run costs
     sam: str | Path | None = "shapes-sam" # checkpoint that makes masks; None: they must be there
 
-    def labelled(self, split: str, seed: int) -> Sequence: "Examples with truth."; raise NotImplementedError
-    def pool(self, split: str, seed: int, cfg: StudyConfig) -> Sequence: "Examples without truth."; raise NotImplementedError
-    def probe(self, split: str, seed: int, cfg: StudyConfig) -> list: "Some of the pool with their truth, which training never sees."; raise NotImplementedError
-    def training(self, cfg: StudyConfig) -> Sequence: "Images for SAM, without truth."; raise NotImplementedError
-    def other(self, cfg: StudyConfig) -> Sequence: "As many images of another set."; raise NotImplementedError
-    def validation(self, cfg: StudyConfig) -> Sequence: "Examples to score."; raise NotImplementedError
-    def frequency(self, cfg: StudyConfig) -> Tensor: "Training images in which each class appears."; raise NotImplementedError
+
 
 # %% ../nbs/21_study.ipynb #4edfb8e3
 @patch
@@ -184,16 +178,36 @@ class TrueMasks:
 # %% ../nbs/21_study.ipynb #428ceb10
 class Shapes(Benchmark):
     "The embedded world."
-    def labelled(self, split, seed): return ShapesScenes(shapes_partition(split, seed)[0])
-    def pool(self, split, seed, cfg):
+    def labelled(self, split: str, seed: int) -> ShapesScenes:
+        "Scenes of the partition that seed draws."
+        return ShapesScenes(shapes_partition(split, seed)[0])
+
+    def pool(self, split: str, seed: int, cfg: StudyConfig) -> ShapesScenes:
+        "The other training scenes, without truth."
         return ShapesScenes([i for i in shapes_partition(split, seed)[1] if i < cfg.scenes], labelled=False)
-    def probe(self, split, seed, cfg): return [*map(ShapesScenes(scenes := shapes_partition(split, seed)[1][:cfg.probe]).__getitem__, range(len(scenes)))]
-    def training(self, cfg): return ShapesScenes(range(min(cfg.masks, cfg.scenes)), labelled=False)
-    def other(self, cfg): return ShapesScenes(range(min(cfg.masks, cfg.scenes)), split="other", labelled=False, classes="uniform")
-    def validation(self, cfg): return ShapesScenes(range(cfg.val), split="val")
-    def frequency(self, cfg): return scene_frequency(cfg.scenes)
 
+    def probe(self, split: str, seed: int, cfg: StudyConfig) -> list[Example]:
+        "The first of them with their truth."
+        scenes = ShapesScenes(shapes_partition(split, seed)[1][:cfg.probe])
+        return [scenes[i] for i in range(len(scenes))]
 
+    def training(self, cfg: StudyConfig) -> ShapesScenes:
+        "The first training scenes, without truth."
+        return ShapesScenes(range(min(cfg.masks, cfg.scenes)), labelled=False)
+
+    def other(self, cfg: StudyConfig) -> ShapesScenes:
+        "As many scenes of another stream, all classes equally frequent."
+        return ShapesScenes(range(min(cfg.masks, cfg.scenes)), split="other", labelled=False, classes="uniform")
+
+    def validation(self, cfg: StudyConfig) -> ShapesScenes:
+        "Scenes of a stream of their own."
+        return ShapesScenes(range(cfg.val), split="val")
+
+    def frequency(self, cfg: StudyConfig) -> Tensor:
+        "Counted on all training scenes."
+        return scene_frequency(cfg.scenes)
+
+# %% ../nbs/21_study.ipynb #3367bd82
 @lru_cache(maxsize=2)
 def scene_frequency(scenes: int = 1024, # training scenes
                    ) -> Tensor: # (C,) scenes in which each class appears
@@ -290,6 +304,18 @@ def train_seconds(run: Path, # run folder
     "Training time of a finished run, over all its interruptions."
     return float(load_tensors(run / "checkpoint.safetensors")[1]["seconds"])
 
+
+def spent(name: str, # a key of ROWS
+          split: str, # labelled share
+          seed: int, # of the run
+          runs: Path, # where run folders live
+         ) -> dict: # train_seconds and, with a warm-up, warmup_seconds
+    "How long the training behind a row took."
+    row = find_row(name)
+    if row.naive: return {"train_seconds": 0.}
+    took = {"train_seconds": train_seconds(runs / run_name(row.trains or name, split, seed))}
+    return took | ({"warmup_seconds": train_seconds(runs / warmup_name(row, split, seed))} if row.warmup else {})
+
 # %% ../nbs/21_study.ipynb #b97ef13d
 def score_row(name: str, # a key of ROWS
               model: Segmenter | None, # trained; None for a naive row
@@ -330,18 +356,6 @@ def run_row(name: str, # a key of ROWS
                          time={**spent(name, split, seed, bench.home(runs)), "score_seconds": round(time.perf_counter() - start, 2)}, metrics=metrics)
     write_json(path, record)
     return record
-
-
-def spent(name: str, # a key of ROWS
-          split: str, # labelled share
-          seed: int, # of the run
-          runs: Path, # where run folders live
-         ) -> dict: # train_seconds and, with a warm-up, warmup_seconds
-    "How long the training behind a row took."
-    row = find_row(name)
-    if row.naive: return {"train_seconds": 0.}
-    took = {"train_seconds": train_seconds(runs / run_name(row.trains or name, split, seed))}
-    return took | ({"warmup_seconds": train_seconds(runs / warmup_name(row, split, seed))} if row.warmup else {})
 
 
 def run_study(rows: Sequence[str], # which rows
