@@ -4,7 +4,6 @@
 
 # %% ../nbs/34_parity.ipynb #6638251e
 from __future__ import annotations
-import json
 import re
 import zlib
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from .inference import panoptic_inference, restore_masks, semantic_inference, se
 from .model import Segmenter, SegmenterConfig, param_groups
 from .panoptic import Category, Taxonomy
 from .recognition import class_scores, inverse_temperature, mask_pool
-from .reference import Reference, Row, cutmix_rows, ema_rows, merge_rows, schedule_rows, segment_rows, table, taxonomy, tensor_row
+from .reference import Reference, Row, cutmix_rows, ema_rows, merge_rows, schedule_rows, segment_rows, taxonomy, tensor_row
 
 # %% auto #0
 __all__ = ['LIGHT', 'paper_model', 'forward_case', 'output_rows', 'forward_rows', 'loss_rows', 'gradient_rows', 'step_rows',
