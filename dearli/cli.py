@@ -179,10 +179,11 @@ def data_split(what: tyro.conf.Positional[str], # ade20k, coco-panoptic, coco-ob
                share: str, # such as 1/128, or a number of images of your own
                out: Path, # text file to write
                seed: int = 0, # of a partition of your own
+               unbalanced: bool = False, # may classes be missing?
                json: bool = False, # print JSON
               ) -> None:
     "Write a partition: a published one, or one of your own in which every class appears."
-    done = split_data(what, share, out, seed)
+    done = split_data(what, share, out, seed, not unbalanced)
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
 
 # %% ../nbs/40_cli.ipynb #4152a217
@@ -224,11 +225,12 @@ def own_compare(file: tyro.conf.Positional[Path], # a dataset file with [validat
                 labelled: str, # how many labelled images: a number, or a share such as 1/16
                 runs: Path, # folder for partitions, run folders and records
                 seeds: tuple[int, ...] = (0, 1, 2), # of partition, initial weights and batches
+                unbalanced: bool = False, # may classes be missing?
                 cfg: Own = OwnConfig(), # backbone, sizes and steps
                 json: bool = False, # print JSON
                ) -> None:
     "How much do the unlabelled images help? Train with labels only and with both, and compare over seeds."
-    records = compare_own(file, labelled, runs, seeds, cfg, progress=not json)
+    records = compare_own(file, labelled, runs, seeds, not unbalanced, cfg, progress=not json)
     summary = compare_summary(records)
     say("\n" + compare_table(summary), {"summary": summary, "records": records}, json)
 

@@ -174,6 +174,7 @@ def compare_own(file: str|Path,  # A dataset file with [validation]
                 labelled: str,  # Share or number of labelled images
                 runs: str|Path,  # Folder for partitions, run folders and records
                 seeds: Sequence[int] = (0, 1, 2),  # Of partition, initial weights and batches
+                balanced: bool = True,  # See to it that every class is labelled?
                 cfg: OwnConfig = OwnConfig(),  # What to train; its seed is replaced
                 progress: bool = True,  # Show bars
                ) -> list[dict]:  # Records
@@ -182,7 +183,7 @@ def compare_own(file: str|Path,  # A dataset file with [validation]
     require(file, progress=progress)
     for seed in seeds:
         part = runs/f's{seed}.txt'
-        if not part.exists(): split_data(file, labelled, part, seed)
+        if not part.exists(): split_data(file, labelled, part, seed, balanced)
         for semi in (False, True):
             name = f"{dataset}_{'semi' if semi else 'supervised'}_s{seed}"
             path = runs/'records'/f'{name}.json'

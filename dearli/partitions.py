@@ -154,7 +154,7 @@ def own_partition(names: Sequence[str],  # File names of all training images
     rule = f'sorted names shuffled by random.Random({seed}), first {len(first)} of {len(names)}'
     if classes is not None:
         must = cover([classes[i] for i in order], seed)
-        if len(must) > len(first): raise DearliError(f'{len(first)} images cannot show every class of {dataset}: choose at least {len(must)}, or another seed.')
+        if len(must) > len(first): raise DearliError(f'{len(first)} images cannot show every class of {dataset}: choose at least {len(must)}, another seed, or let classes be missing (--unbalanced).')
         first, rule = must + [i for i in first + rest if i not in set(must)][:len(first) - len(must)], f'{len(must)} images that show every class, then {rule}'
     how = {'dataset': dataset, 'split': str(split), 'seed': str(seed), 'rule': rule}
     return Partition(tuple(Path(names[order[i]]).stem for i in first), how)
