@@ -215,10 +215,11 @@ Own = Annotated[Annotated[OwnConfig, tyro.conf.subcommand(name="paper", default=
 def own_train(file: tyro.conf.Positional[Path], # a dataset file
               run: Path, # run folder
               only: Path | None = None, # a partition to use instead of the file's
+              initial: Path | None = None, # decoder to start from, such as one that was warmed up
               cfg: Own = OwnConfig(), # backbone, sizes and steps
              ) -> None:
     "Check a dataset, then train on it."
-    print(train_own(file, run, cfg, only))
+    print(train_own(file, run, cfg, only, initial=initial))
 
 
 def own_compare(file: tyro.conf.Positional[Path], # a dataset file with [validation]
