@@ -27,7 +27,7 @@ def kept_queries(class_logits: Float[Tensor, 'q k'], # k = c + 1, last column "n
     return keep, score[keep], label[keep]
 
 # %% ../nbs/15_inference.ipynb #1db4f977
-BAND = 2**20 # numbers in a band on a processor; a graphics card takes 64 times as many
+BAND = 2**21 # numbers in a band on a processor; a graphics card takes 64 times as many
 
 def bands(mask_logits: Float[Tensor, 'n h w'], # masks of one image
           up: int = 1, # whole factor by which they are enlarged

@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from .clip import TextRows, load_backbone
 from .criterion import Criterion, CriterionConfig, Points, Targets
 from .files import DearliError, seeded, to_dict
-from .inference import panoptic_batch, restore_masks, semantic_inference
+from .inference import panoptic_batch, semantic_batch
 from .model import Segmenter, SegmenterConfig, param_groups
 from .panoptic import Panoptic
 from .queries import Prediction, predict_stages
@@ -124,7 +124,7 @@ def timed_forward(model: Segmenter, # in evaluation mode
         with clock('pixel decoder'): fine, maps = decoder.pixels(features.pyramid)
         with clock('query decoder'): prediction = predict_stages(decoder.queries(fine, maps, False), fine, decoder.head, model.rows)
         with clock('ensemble'): logits = model.class_logits(features, prediction, alpha)
-        with clock('semantic'): semantic = semantic_inference(logits[0], restore_masks(prediction.mask_logits[0], padded, size))
+        with clock('semantic'): semantic = semantic_batch(logits, prediction.mask_logits, padded, [size])[0]
         with clock('panoptic'): panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, [size])[0]
     return logits, prediction, panoptic, semantic
 
