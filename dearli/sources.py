@@ -302,6 +302,13 @@ class ImageList:
     def __getitem__(self, i: int) -> Example: return Example(read_image(self.paths[i], upright=True), None, self.paths[i].name)
 
 
+class _Unlabelled:
+    "The images of a source without reading its annotations"
+    def __init__(self, source: Source): self.source, self.taxonomy, self.name = source, source.taxonomy, source.name
+    def __len__(self) -> int: return len(self.source)
+    def __getitem__(self, i: int) -> Example: return Example(read_image(self.source.images[i], upright=True), None, self.source.images[i].name)
+
+
 def unlabelled_images(place: str|Path,  # A folder or a text list
                       exclude: Sequence[str] = (),  # File names to leave out
                       taxonomy: Taxonomy|None = None,  # Of the labelled images they go with
@@ -399,10 +406,3 @@ def _chosen(part: Labels, taxonomy: Taxonomy) -> tuple[Part|Source, Part|None]:
     if part.only is None: return source, None
     chosen, others = read_partition(part.only).divide([p.name for p in source.images], str(part.images))
     return Part(source, chosen), Part(_Unlabelled(source), others, labelled=False) if others else None
-
-
-class _Unlabelled:
-    "The images of a source without reading its annotations"
-    def __init__(self, source: Source): self.source, self.taxonomy, self.name = source, source.taxonomy, source.name
-    def __len__(self) -> int: return len(self.source)
-    def __getitem__(self, i: int) -> Example: return Example(read_image(self.source.images[i], upright=True), None, self.source.images[i].name)
