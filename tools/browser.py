@@ -190,7 +190,13 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
 
 
 RAN = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(p => /\\[\\d+\\]/.test(p.textContent))"
+RUNNING = "[...document.querySelectorAll('.jp-CodeCell')].filter(c => !/\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').textContent)).map(c => c.querySelector('.jp-InputArea-editor').textContent.slice(0, 80))[0]"
 ERRORS = "[...document.querySelectorAll('[data-mime-type=\"application/vnd.jupyter.error\"], [data-mime-type=\"application/vnd.jupyter.stderr\"]')].map(e => e.textContent.slice(-300))"
+
+
+# Which menu has an entry, and where in it; widgets write names with spaces that do not break.
+ENTRY = """name => { const menus = [...document.querySelectorAll('.widget-dropdown select')].map(m => [...m.options].map(o => o.text.replace(/\\xa0/g, ' ')).indexOf(name));
+  const place = menus.findIndex(i => i >= 0); return [place, menus[place]] }"""
 
 
 def run_all(page, address: str) -> list[str]:
@@ -200,7 +206,8 @@ def run_all(page, address: str) -> list[str]:
     page.wait_for_function("() => jupyterapp.commands.isEnabled('notebook:run-all-cells')")
     page.wait_for_function("() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status == 'idle'")
     page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
-    page.wait_for_function(f"() => {RAN} || {ERRORS}.length", timeout=3000 * PATIENCE, polling=500)
+    try: page.wait_for_function(f"() => {RAN} || {ERRORS}.length", timeout=3000 * PATIENCE, polling=500)
+    except Exception: return [f"still runs after {3 * PATIENCE} s: {page.evaluate(RUNNING)}"]
     return page.evaluate(ERRORS)
 
 
@@ -220,7 +227,8 @@ def live_walkthrough(page, address: str, name: str) -> list[str]:
     problems = changed(page, PICTURES, before, "a slider")
     page.wait_for_function("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status == 'idle'")
     before = page.evaluate(PICTURES)
-    page.locator(f".widget-dropdown select:has(option[data-value='{entry}'])").select_option(entry)
+    place, index = page.evaluate(ENTRY, entry)
+    page.locator(".widget-dropdown select").nth(place).select_option(index=index)
     return problems + changed(page, PICTURES, before, f"menu {menu}") + page.evaluate(ERRORS)
 
 
