@@ -253,6 +253,7 @@ def _undilated(trunk: nn.Module) -> nn.Module:
             conv.dilation, conv.padding = (1, 1), tuple(k // 2 for k in conv.kernel_size)
     return trunk
 
+# %% ../nbs/07_clip.ipynb #d4a22544
 def clip_config(file: str) -> dict:
     "The open_clip model config of an embedded CLIP."
     return read_json(data_path('weights', f'{file}.json'))
