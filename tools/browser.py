@@ -173,7 +173,7 @@ def laboratory() -> Iterator[Callable[[str], str]]:
             server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env={**os.environ, **settings(folder)}, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_for(f"http://127.0.0.1:{port}/api", server, folder / "log")
-            yield lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}"
+            yield lambda name: f"http://127.0.0.1:{port}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}"  # or the last notebook opens too
         finally:
             server.terminate()
             try: server.wait(30)
