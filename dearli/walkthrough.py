@@ -153,7 +153,7 @@ _PAGE = Template("""<div class="walk" id="walk-$name"><style>
 .walk select,.walk input{font:inherit;font-weight:400;width:100%;min-height:32px;margin:0;accent-color:#2b6ca3}
 .walk fieldset{grid-column:1/-1;border:0;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px}.walk legend{float:left;font-weight:600;font-size:13px;color:#4a545e;padding:0;margin-right:14px}
 .walk fieldset label{flex-direction:row;align-items:center;font-weight:400;gap:5px}.walk fieldset input{width:auto;min-height:24px}
-.walk .row{display:flex;flex-wrap:wrap;gap:16px 26px;align-items:flex-start}.walk .row>*{min-width:0}.walk svg{display:block;max-width:100%;height:auto;font-family:inherit}
+.walk .walk-row{display:flex;flex-wrap:wrap;gap:16px 26px;align-items:flex-start}.walk .walk-row>*{min-width:0}.walk svg{display:block;max-width:100%;height:auto;font-family:inherit}
 .walk h4{font:600 14px/1.3 system-ui,sans-serif!important;margin:0 0 6px!important;color:#2b333b}.walk img{padding:0!important;margin:0!important;border:0!important;max-width:none!important}.walk p{margin:6px 0;font-size:13px}.walk canvas{display:block;width:100%;height:auto}
 </style><form onsubmit="return false">$controls</form><div class="stage" aria-live="polite"><p>Run this cell in JupyterLab, or open the documentation, to move the controls.</p></div>
 <script type="application/json" class="data">$data</script><script>(()=>{
