@@ -18,7 +18,7 @@ from .files import atomic_write
 from .metrics import PanopticQuality
 from .panoptic import Panoptic
 from .shapes import SHAPES
-from .show import Drawing, bars, curves, side_by_side
+from .show import Drawing, bars, curves, dots, side_by_side
 from .study import EMBEDDED, StudyConfig, find_row, oracle_check, run_name, run_row, train_row
 from .train import read_snapshots, segment
 
@@ -28,7 +28,7 @@ def class_bars(records: Sequence[dict], # study records, one per row
     "PQ per class, rare classes first."
     order = [c for g in records[0]["metrics"]["groups"] for c in g["classes"]]
     table = {SHAPES.names[c]: {find_row(r["row"]).title: r["metrics"]["per_class"]["pq"][c] for r in records} for c in order}
-    return bars(table, title="PQ per class, rarest first", width=13)
+    return dots(table, title="PQ per class, rarest first", bands=[(g["name"], len(g["classes"])) for g in records[0]["metrics"]["groups"]])
 
 
 def group_bars(records: Sequence[dict], # study records, one per row
