@@ -22,6 +22,7 @@ def resize(maps: Float[Tensor, 'b c h w'], # maps to resample
           ) -> Float[Tensor, 'b c h2 w2']: # resampled maps
     "Resample maps bilinearly with half-pixel centres, without antialiasing; a no-op at equal size."
     if tuple(maps.shape[-2:]) == tuple(size): return maps
+    if not maps.shape[1]: return maps.new_zeros(*maps.shape[:2], *size)  # no mask: torch refuses to scale nothing
     return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=False)
 
 def mask_pool(dense: Float[Tensor, 'b k h w'], # dense feature map
