@@ -42,11 +42,12 @@ def rename(
     taxonomy: Taxonomy,            # says which are things
 ) -> Panoptic:
     "The same masks under new names; stuff of one name becomes one segment, as panoptic predictions are."
+    if not len(classes): return truth
     rank = torch.arange(len(classes))
     stuff = ~taxonomy.isthing[classes]
     same = (classes[:, None] == classes) & stuff[:, None] & stuff
     first = torch.where(stuff, same.int().argmax(1), rank)
-    masks = torch.zeros_like(truth.masks()).index_add_(0, first, truth.masks()) if len(classes) else truth.masks()
+    masks = torch.zeros_like(truth.masks()).index_add_(0, first, truth.masks())
     keep = first == rank
     return Panoptic.from_masks(masks[keep], classes[keep], taxonomy)
 
