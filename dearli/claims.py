@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .records import spread
 from .show import Drawing, bars
 from .study import find_row
-from .tables import LABELS, find_table, markdown, printed, signed, values
+from .tables import LABELS, find_table, markdown, paired_gains, printed_gain, signed, values
 
 # %% ../nbs/46_claims.ipynb #a26a2b2a
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ def gains(claim: Claim, # what to compare
           dataset: str = "shapes", # of this dataset
          ) -> list[float]: # one per seed that both rows have
     "Gains of runs that share their seed; DearliError for a row that does not exist."
-    better, worse = (values(records, dataset, claim.score, row, split) for row in (claim.better, claim.worse) if find_row(row))
-    return [better[s] - worse[s] for s in sorted(better.keys() & worse.keys())]
+    for row in (claim.better, claim.worse): find_row(row)
+    return paired_gains(records, dataset, claim.score, claim.better, claim.worse, split)
 
 
 def judge(claim: Claim, # what to compare
@@ -80,5 +80,4 @@ def published_gain(number: str | int, # a published table
     "The same difference in the paper."
     table = find_table(number)
     lines = {r["row"]: r for r in table["rows"] if r["row"]}
-    pairs = [[printed(lines[r], table["score"], i) for r in (better, worse)] for i in range(len(table["splits"]))]
-    return [None if None in p else p[0] - p[1] for p in pairs]
+    return [printed_gain(lines, better, worse, table["score"], i) for i in range(len(table["splits"]))]
