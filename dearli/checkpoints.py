@@ -294,8 +294,7 @@ def make_backbone(self:Imported) -> Backbone: # with the checkpoint's weights
         return backbone
     trunk, _ = make_trunk(name)
     trunk.load_state_dict(self.backbone, strict=False) # what may be missing are counters of batches; names were compared on import
-    # in training mode its first look, at strides and channels, would move the batch statistics
-    return ImageNetBackbone(trunk.eval(), timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+    return ImageNetBackbone(trunk, timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
 
 @patch
 def build(self:Imported,

@@ -90,12 +90,12 @@ def _freeze(
     return self.train(self.training and not frozen)
 
 def _measure(self):
-    "Find strides and channels by running one small image."
+    "Freeze the backbone and find strides and channels by running one small image."
+    self.freeze().eval()    # before it looks: in training mode the image would move batch statistics
     with torch.no_grad(): pyramid, dense = self.maps(torch.zeros(1, 3, 2 * self.divisor, 2 * self.divisor))
     self.channels = {s: m.shape[1] for s, m in pyramid.items()}
     self.strides = tuple(self.channels)
     self.dense_channels = dense.shape[1] if dense is not None else None
-    return self.freeze().eval()
 
 Backbone.forward, Backbone.train, Backbone.freeze, Backbone.measure = _forward, _train, _freeze, _measure
 
@@ -327,7 +327,7 @@ def _timm(name: str) -> ImageNetBackbone:
     "A timm trunk with its own pretrained weights."
     if not timm.is_model(name): raise DearliError(f"'{name}' is no timm model: {nearest(name, timm.list_models())}")
     trunk = _hub(f'timm {name}', partial(timm.create_model, name, pretrained=True, features_only=True))
-    return ImageNetBackbone(trunk.eval(), trunk.pretrained_cfg['mean'], trunk.pretrained_cfg['std']) # in training mode `measure` would move batch statistics
+    return ImageNetBackbone(trunk, trunk.pretrained_cfg['mean'], trunk.pretrained_cfg['std'])
 
 # %% ../nbs/07_clip.ipynb #0d7d31f5
 SHIPPED: dict[str, Callable[[], Backbone]] = {
