@@ -92,8 +92,8 @@ def train_own(file: str|Path,  # A dataset file
     train = replace(cfg.train, unlabelled=cfg.train.unlabelled if cfg.semi else 0, teacher_alpha=cfg.alpha if speaks else None)
     batches = Steps(data.labelled, data.unlabelled if cfg.semi else None, train, cfg.view)
     start = load_decoder(initial)[0] if initial else None
-    describe = {'own': to_dict(cfg), 'classes': data.taxonomy.to_json()}
-    Trainer(model, train, batches, Criterion(cfg.criterion), run, start, describe=describe).fit(progress)
+    about = {'backbone': cfg.backbone, 'taxonomy': data.taxonomy.to_json(), 'alpha': cfg.alpha if speaks else None, 'options': {'short': cfg.look}}
+    Trainer(model, train, batches, Criterion(cfg.criterion), run, start, describe={'own': to_dict(cfg), 'segmenter': about}).fit(progress)
     return run
 
 
@@ -103,7 +103,7 @@ def load_own(run: str|Path,  # Run folder
     run = Path(run)
     if not (run/'student.safetensors').exists(): raise DearliError(f'{run} holds no trained decoder: finish the training first.')
     settings = read_json(run/'config.json')
-    cfg, taxonomy = from_dict(OwnConfig, settings['own']), Taxonomy.from_json(settings['classes'])
+    cfg, taxonomy = from_dict(OwnConfig, settings['own']), Taxonomy.from_json(settings['segmenter']['taxonomy'])
     model = build_own(taxonomy, cfg)
     fill(model.decoder, load_decoder(run/'student.safetensors')[0], str(run))
     return model.eval(), cfg

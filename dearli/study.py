@@ -295,7 +295,8 @@ def train_row(name: str, # a key of ROWS
         train = replace(cfg.train, seed=seed, unlabelled=cfg.train.unlabelled if row.unlabelled else 0, teacher_alpha=row.teacher_alpha)
         initial = warm_up(row, split, seed, cfg, runs, progress, bench) if row.warmup else None
         probe = bench.probe(split, seed, cfg) if row.unlabelled else ()
-        Trainer(model, train, Steps(few, many, train, cfg.view), Criterion(cfg.criterion), run, initial, probe).fit(progress)
+        about = {"backbone": bench.backbone_of(row), "taxonomy": bench.taxonomy.to_json(), "alpha": row.eval_alpha, "options": {"short": cfg.short}}
+        Trainer(model, train, Steps(few, many, train, cfg.view), Criterion(cfg.criterion), run, initial, probe, describe={"segmenter": about}).fit(progress)
     return load_student(model, run)
 
 

@@ -4,11 +4,14 @@
 
 # %% auto #0
 __all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'printed', 'printed_gain', 'records_of',
-           'values', 'paired_gains', 'machines', 'beside', 'beside_text', 'heading', 'footnotes', 'twin', 'signed',
-           'twin_text', 'group_table', 'group_text', 'oracle_table', 'oracle_text', 'study_tables']
+           'values', 'paired_gains', 'machines', 'beside', 'Grid', 'html_first', 'html_cells', 'merged', 'beside_text',
+           'framed', 'heading', 'footnotes', 'twin', 'signed', 'twin_text', 'group_table', 'group_text', 'oracle_table',
+           'oracle_text', 'study_tables']
 
 # %% ../nbs/24_tables.ipynb #1a3b0327
+import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .files import DearliError, data_path, nearest, read_json
 from .frequency import regroup
@@ -142,20 +145,71 @@ def beside(number: str | int, # see `find_table`
     return {"table": str(number), **{k: t[k] for k in ("title", "dataset", "splits", "labelled", "notes")}, "score": score, "rows": rows}
 
 # %% ../nbs/24_tables.ipynb #9223800d
+@dataclass(frozen=True)
+class Grid:
+    "A table in which every split has three columns."
+    over: bool # is the second of the leading cells the row that this one is compared with?
+    splits: Sequence[tuple[str, tuple[str, str, str]]] # label and column titles
+    rows: Sequence[tuple[tuple[str, ...], Sequence[tuple[str, str, str]]]] # leading cells, and three cells a split
+
+    def text(self) -> str: # Markdown
+        "For terminals and files."
+        head = ["method", *["over"] * self.over, *(title if i else f"{label} {title}" for label, titles in self.splits for i, title in enumerate(titles))]
+        return markdown(head, [[*first, *(x for three in cells for x in three)] for first, cells in self.rows])
+
+    def page(self) -> str: # HTML
+        "For notebooks and the site."
+        top = "".join(f'<th colspan="3" class="split">{label}</th>' for label, _ in self.splits)
+        head = "".join(html_cells([(t, 1) for t in titles], "th") for _, titles in self.splits)
+        lines = (f"<tr>{html_first(*first)}{''.join(html_cells(merged(three)) for three in cells)}</tr>" for first, cells in self.rows)
+        return f'<table class="splits"><thead><tr><th rowspan="2">method</th>{top}</tr><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+# %% ../nbs/24_tables.ipynb #2bce9f39
+def html_first(title: str, # of a method
+               over: str = "", # what it is compared with
+              ) -> str: # a table cell
+    "The leading cell of a line."
+    return f"<td>{html.escape(title)}{f'<br><small>over {html.escape(over)}</small>' if over else ''}</td>"
+
+
+def html_cells(cells: Sequence[tuple[str, int]], # text and number of columns
+               kind: str = "td", # td or th
+              ) -> str: # table cells
+    "The cells of a split."
+    marks = [f' class="{c}"' if (c := " ".join(["split"] * (i == 0) + ["quiet"] * (text == "not run"))) else "" for i, (text, _) in enumerate(cells)]
+    return "".join(f"<{kind}{mark}{f' colspan={chr(34)}{n}{chr(34)}' if n > 1 else ''}>{html.escape(text).replace('± ', '±&nbsp;')}</{kind}>" for mark, (text, n) in zip(marks, cells))
+
+
+def merged(three: tuple[str, str, str], # texts
+          ) -> list[tuple[str, int]]: # text and number of columns
+    "Let 'not run' take the place of the empty cell beside it."
+    if three[1:] == ("", "not run"): return [(three[0], 1), ("not run", 2)]
+    if three[:2] == ("not run", ""): return [("not run", 2), (three[2], 1)]
+    return [(x, 1) for x in three]
+
+# %% ../nbs/24_tables.ipynb #840ada91
 LABELS = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "miou": "mIoU"}
 
 
 def beside_text(done: dict, # from `beside`
+                page: bool = False, # HTML instead of a Markdown table?
                ) -> str: # Markdown
     "Three columns per split: published, ours, difference."
-    head = ["method", *(f"{split} {what}" if what == "paper" else what for split in done["splits"] for what in ("paper", "ours", "Δ"))]
     def three(row, c):
         paper = "" if c["published"] is None else f"{c['published']:.1f}"
         if row["row"] is None: return paper, "", ""
         if c["ours"] is None: return paper, "", "not run"
         return paper, cell(c["ours"]), "" if c["difference"] is None else f"{c['difference']:+.1f}"
-    rows = [[r["title"], *(x for c in r["cells"] for x in three(r, c))] for r in done["rows"]]
-    return f"{heading(done)}\n\n{markdown(head, rows)}\n\n{footnotes(done)}".strip()
+    rows = [((r["title"],), [three(r, c) for c in r["cells"]]) for r in done["rows"]]
+    return framed(done, Grid(False, [(s, ("paper", "ours", "Δ")) for s in done["splits"]], rows), page)
+
+
+def framed(done: dict, # from `beside` or `twin`
+           grid: Grid, # its cells
+           page: bool, # HTML instead of a Markdown table?
+          ) -> str: # Markdown
+    "A table with its name above and its notes below."
+    return f"{heading(done)}\n\n{grid.page() if page else grid.text()}\n\n{footnotes(done)}".strip()
 
 
 def heading(done: dict, # from `beside` or `twin`
@@ -201,17 +255,17 @@ def signed(gain: dict | float | None, # from `spread`, or a number
 
 
 def twin_text(done: dict, # from `twin`
+              page: bool = False, # HTML instead of a Markdown table?
              ) -> str: # Markdown
     "Per split: ours, its gain, and the published gain of the same change."
     used = [any(r["cells"][i]["ours"] for r in done["rows"]) for i in range(len(done["splits"]))]
     columns = [i for i, u in enumerate(used) if u] or [0]
     first = done["rows"][0]["cells"]
-    head = ["method", "over", *(h for i in columns for h in (f"{done['splits'][i]} ours", "gain", f"paper's gain, {first[i]['published_split']}"))]
-    rows, names = [], {r["row"]: r["title"] for r in done["rows"]} | {None: ""}
-    for r in done["rows"]:
-        three = [(cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])) for c in (r["cells"][i] for i in columns)]
-        rows.append([r["title"], names.get(r["over"], ""), *(x for t in three for x in t)])
-    return f"{heading(done)}\n\n{markdown(head, rows)}\n\n{footnotes(done)}".strip()
+    names = {r["row"]: r["title"] for r in done["rows"]} | {None: ""}
+    def three(c): return cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])
+    rows = [((r["title"], names.get(r["over"], "")), [three(r["cells"][i]) for i in columns]) for r in done["rows"]]
+    first = done["rows"][0]["cells"]
+    return framed(done, Grid(True, [(done["splits"][i], ("ours", "gain", f"paper's gain, {first[i]['published_split']}")) for i in columns], rows), page)
 
 # %% ../nbs/24_tables.ipynb #d9a918ec
 def group_table(records: Sequence[dict], # study records
@@ -260,6 +314,7 @@ def study_tables(number: str | int, # '1' ... '8', 'figure3', 'figure5', 'figure
                  records: Sequence[dict], # study records; of Figure 3 oracle records
                  dataset: str | None = None, # None: the one the paper used; 'shapes' for the embedded twin
                  score: str | None = None, # None: the table's own
+                 page: bool = False, # lay splits out in HTML, for notebooks and the site?
                 ) -> tuple[dict, str]: # everything, and Markdown
     "A table of the paper with our numbers; DearliError for another dataset or score than it has."
     t = find_table(number)
@@ -268,5 +323,5 @@ def study_tables(number: str | int, # '1' ... '8', 'figure3', 'figure5', 'figure
     if score not in (None, *known): raise DearliError(f"table {number} prints no {score} on {dataset or t['dataset']}: choose {', '.join(sorted(known))}")
     if str(number) == "figure3": return (done := oracle_table(records, dataset or t["dataset"])), oracle_text(done)
     if str(number) == "figure5": return (done := group_table(records, dataset or t["dataset"])), group_text(done)
-    if dataset == "shapes": return (done := twin(number, records, score)), twin_text(done)
-    return (done := beside(number, records, score)), beside_text(done)
+    if dataset == "shapes": return (done := twin(number, records, score)), twin_text(done, page)
+    return (done := beside(number, records, score)), beside_text(done, page)
