@@ -1,5 +1,5 @@
 # make install     create .venv once (a no-op afterwards)
-# make quickstart  the study in miniature: oracle check, four rows, one page to look at
+# make quickstart  the study in miniature: oracle check, three rows, one page to look at
 # make test        everything CI runs, fast checks first
 # make help        all targets
 

@@ -265,7 +265,7 @@ def twin_text(done: dict, # from `twin`
     def three(c): return cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])
     rows = [((r["title"], names.get(r["over"], "")), [three(r["cells"][i]) for i in columns]) for r in done["rows"]]
     first = done["rows"][0]["cells"]
-    return framed(done, Grid(True, [(done["splits"][i], ("ours", "gain", f"paper's gain, {first[i]['published_split']}")) for i in columns], rows), page)
+    return framed(done, Grid(True, [(done["splits"][i], ("ours", "gain", f"paper's, {first[i]['published_split']}")) for i in columns], rows), page)
 
 # %% ../nbs/24_tables.ipynb #d9a918ec
 def group_table(records: Sequence[dict], # study records
