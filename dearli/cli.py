@@ -33,7 +33,7 @@ from .records import SCORES, make_record, read_records
 from .report import quickstart
 from .sources import open_data
 from .speed import SpeedConfig, bench_model, speed_table
-from .study import ROWS, StudyConfig, find_row, oracle_check, run_name, run_study, score_row, train_row
+from .study import ROWS, StudyConfig, find_row, run_name, run_oracle, run_study, score_row, train_row
 from .tables import format_table, study_tables, summarise
 
 # %% ../nbs/40_cli.ipynb #7595fe34
@@ -101,11 +101,12 @@ def study_table(number: tyro.conf.Positional[str | None] = None, # of the paper:
 
 # %% ../nbs/40_cli.ipynb #6886212f
 def oracle(val: int | None = 128, # validation images; None for all
+           results: Path = Path("runs/study/records"), # where the record goes
            at: At = Place(), # dataset and material
            json: bool = False, # print JSON
           ) -> None:
     "PQ with ground-truth masks: what each CLIP recognises (Figure 3)."
-    scores = oracle_check(val, open_benchmark(at))
+    scores = run_oracle(results, val, open_benchmark(at))["scores"]
     text = "\n".join(f"{title:16} " + "  ".join(f"{k} {s[k]['pq']:5.1f}" for k in ("all", "things", "stuff")) for title, s in scores.items())
     say(text, scores, json)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WARMUPS', 'ROWS', 'DEAR', 'ORACLES', 'EMBEDDED', 'Row', 'find_row', 'StudyConfig', 'Benchmark', 'TrueMasks', 'Shapes',
            'scene_frequency', 'backbone', 'build', 'run_name', 'warmup_name', 'warm_up', 'train_row', 'train_seconds',
-           'spent', 'score_row', 'run_row', 'run_study', 'oracle_check']
+           'spent', 'score_row', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../nbs/21_study.ipynb #1442ca9e
 import time
@@ -377,3 +377,16 @@ def oracle_check(val: int | None = 128, # validation images; None: all
     "PQ with ground-truth masks for every CLIP of a benchmark (Figure 3)."
     images = bench.validation(replace(bench.config, val=val))
     return {title: oracle_pq(backbone(name), images, bench.taxonomy).scores.to_json() for title, name in bench.oracles.items()}
+
+
+def run_oracle(results: Path, # folder of the record, `oracle_DATASET.json`
+               val: int | None = 128, # validation images; None: all
+               bench: Benchmark = EMBEDDED, # images and weights
+              ) -> dict: # the record
+    "Check every CLIP of a benchmark and record it."
+    start = time.perf_counter()
+    scores = oracle_check(val, bench)
+    record = make_record("oracle", dataset=bench.name, config={"val": val, "oracles": bench.oracles}, scores=scores,
+                         time={"score_seconds": round(time.perf_counter() - start, 2)})
+    write_json(Path(results) / f"oracle_{bench.name}.json", record)
+    return record

@@ -18,6 +18,19 @@ def parses(code: object) -> ast.Module:
 
 
 docments._parses = parses
+whole_default = docments._fmt_default
+
+
+def short_default(value: object) -> str:
+    """A default as a signature shows it: a configuration by its name, since its fields have a place of their own."""
+    text = whole_default(value)
+    if len(text) <= 100: return text
+    try: plain = type(value)() == value
+    except TypeError: plain = False
+    return f"{type(value).__name__}({'' if plain else '...'})"
+
+
+docments._fmt_default = short_default
 
 
 def imports_of(source: str) -> tuple[list[ast.stmt], bool]:
