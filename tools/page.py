@@ -63,6 +63,9 @@ def show_source(notebook: dict) -> None:
             cell.source = cell.source.replace("#| export", "#| exports", 1)
 
 
+LINK = r"\[(?P<word>`[^`]+`)\]\(https?:[^)\s]*/(?P<module>\w+)\.html#(?P<anchor>[\w.]+)\)"
+
+
 def honest_links(text: str, path: Path) -> str:
     """Unlink words that only look like a symbol: private names, and names of modules a notebook cannot know yet."""
     number = {p.stem[3:]: p.stem[:2] for p in path.parent.glob("[0-9][0-9]_*.ipynb")}
@@ -72,7 +75,13 @@ def honest_links(text: str, path: Path) -> str:
         later = path.stem[:2] < number.get(match["module"], "") and path.stem[0].isdigit()
         return match["word"] if private or later else match[0]
 
-    return re.sub(r"\[(?P<word>`[^`]+`)\]\(https?:[^)\s]*/(?P<module>\w+)\.html#(?P<anchor>[\w.]+)\)", keep, text)
+    return re.sub(LINK, keep, text)
+
+
+def plain_code(text: str) -> str:
+    """Unlink words inside fenced code, where a link would show as its source."""
+    parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
+    return "".join(re.sub(LINK, r"\g<word>", part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def process_notebook(path: Path, target: Path) -> str:
@@ -85,6 +94,8 @@ def process_notebook(path: Path, target: Path) -> str:
         for cell in notebook.cells:
             if cell.cell_type == "markdown": cell.source = honest_links(cell.source, path)
             else: cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true", 1)
+            for shown in (output.get("data", {}) for output in cell.get("outputs", ())):
+                if "text/markdown" in shown: shown["text/markdown"] = plain_code("".join(shown["text/markdown"])).splitlines(keepends=True)
         write_nb(notebook, target)
     except Exception as error: return f"{path.name}: {error}: {error.__cause__}"
     return ""
