@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['Study', 'At', 'Own', 'COMMANDS', 'say', 'study_list', 'study_run', 'study_table', 'oracle', 'train', 'evaluate',
-           'quick', 'data_prepare', 'data_ade20k', 'data_coco_panoptic', 'data_coco_objects', 'data_split', 'init',
-           'check_data', 'own_train', 'own_compare', 'own_eval', 'own_show', 'import_official', 'compare_official',
-           'time_loader', 'time_check', 'time_model', 'tree', 'explained', 'starting', 'dataset_of', 'main']
+           'quick', 'data_prepare', 'data_ade20k', 'data_coco_panoptic', 'data_coco_objects', 'data_split',
+           'segment_images', 'init', 'check_data', 'own_train', 'own_compare', 'own_eval', 'own_show',
+           'import_official', 'compare_official', 'time_loader', 'time_check', 'time_model', 'tree', 'explained',
+           'starting', 'dataset_of', 'main']
 
 # %% ../nbs/40_cli.ipynb #20dab1d1
 import json as jsonlib
@@ -28,6 +29,7 @@ from .lint import as_text, check, contact_sheet
 from .loading import bench_check, bench_loader
 from .own import OwnConfig, compare_own, compare_summary, compare_table, picture_own, score_own, split_data, train_own
 from .parity import parity
+from .predict import load_segmenter, segment_folder
 from .prepare import prepare
 from .records import SCORES, make_record, read_records
 from .report import quickstart
@@ -188,6 +190,19 @@ def data_split(what: tyro.conf.Positional[str], # ade20k, coco-panoptic, coco-ob
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
 
 # %% ../nbs/40_cli.ipynb #4152a217
+def segment_images(source: tyro.conf.Positional[str], # run folder, packed file or shipped name
+                   images: tyro.conf.Positional[Path], # folder of images
+                   out: Path, # folder for COCO-panoptic files, pictures and the list to review
+                   classes: tuple[str, ...] = (), # other class names; 'sky*' is stuff, 'mug,cup' has a synonym
+                   device: str = "cpu", # where it runs
+                   json: bool = False, # print JSON
+                  ) -> None:
+    "Segment a folder of images with a trained segmenter; lists the most doubtful first."
+    review = segment_folder(load_segmenter(source, classes or None, device), images, out, progress=not json)
+    lines = [f"{r['image']:30} certainty {r['certainty']:.2f}   void {r['void']:.2f}   {r['segments']} segments" for r in review[:10]]
+    say("\n".join([*lines, f"{len(review)} images in {out}, least certain first in {out / 'review.json'}"]), review, json)
+
+
 def init(folder: tyro.conf.Positional[Path], # where images and labels are
          name: str = "dearli.toml", # file to write into it
          json: bool = False, # print JSON
@@ -323,6 +338,7 @@ COMMANDS = {
     "init": init,
     "check": check_data,
     "own": {"train": own_train, "eval": own_eval, "show": own_show, "compare": own_compare},
+    "segment": segment_images,
     "oracle": oracle,
     "train": train,
     "eval": evaluate,
