@@ -6,8 +6,8 @@
 __all__ = ['Study', 'At', 'Own', 'COMMANDS', 'say', 'study_list', 'study_run', 'study_table', 'oracle', 'train', 'evaluate',
            'quick', 'data_prepare', 'data_ade20k', 'data_coco_panoptic', 'data_coco_objects', 'data_split',
            'segment_images', 'init', 'check_data', 'own_train', 'own_compare', 'own_eval', 'own_show',
-           'import_official', 'compare_official', 'time_loader', 'time_check', 'time_model', 'tree', 'explained',
-           'starting', 'dataset_of', 'main']
+           'import_official', 'compare_official', 'time_loader', 'time_check', 'count_operations', 'time_model', 'tree',
+           'explained', 'starting', 'dataset_of', 'main']
 
 # %% ../nbs/40_cli.ipynb #20dab1d1
 import json as jsonlib
@@ -34,7 +34,7 @@ from .prepare import prepare
 from .records import SCORES, make_record, read_records
 from .report import quickstart
 from .sources import open_data
-from .speed import SpeedConfig, bench_model, speed_table
+from .speed import SpeedConfig, bench_flops, bench_model, speed_table
 from .study import ROWS, StudyConfig, find_row, run_name, run_oracle, run_study, score_row, train_row
 from .tables import format_table, study_tables, summarise
 
@@ -319,6 +319,15 @@ def time_check(images: int = 5000, # to draw and to check
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
 
 
+def count_operations(out: Path | None = None, # JSON record to write, with commit, versions and hardware
+                     json: bool = False, # print JSON
+                    ) -> None:
+    "Floating-point operations of the published sizes, from which the hours of `dearli study list` are estimated."
+    done = bench_flops()
+    if out is not None: write_json(out, make_record("bench", name="flops", result=done))
+    say("\n".join(f"{k:12} backbone {f['backbone'] / 1e9:6.1f} GFLOP   decoder {f['decoder'] / 1e9:6.1f} GFLOP" for k, f in done["flops"].items()), done, json)
+
+
 def time_model(tiny: bool = False, # a small model, only to see that it runs
                runs: int = 3, # timed runs, after two that warm up
                out: Path | None = None, # JSON record to write, with commit, versions and hardware
@@ -344,7 +353,7 @@ COMMANDS = {
     "eval": evaluate,
     "import-checkpoint": import_official,
     "parity": compare_official,
-    "bench": {"loader": time_loader, "check": time_check, "model": time_model},
+    "bench": {"loader": time_loader, "check": time_check, "model": time_model, "flops": count_operations},
 }
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 import torch
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 from .clip import TextRows, load_backbone
 from .criterion import Criterion, CriterionConfig, Points, Targets
 from .files import DearliError, seeded, to_dict
@@ -29,8 +30,9 @@ from .train import TrainConfig
 from .vocabularies import vocabulary
 
 # %% auto #0
-__all__ = ['OFFICIAL', 'SOURCE', 'SpeedConfig', 'speed_model', 'speed_batch', 'Clock', 'timed_forward', 'timed_step',
-           'speed_optimizer', 'compare', 'peak_memory', 'top_operators', 'speed_runs', 'bench_model', 'speed_table']
+__all__ = ['OFFICIAL', 'SOURCE', 'PUBLISHED_SIZES', 'SpeedConfig', 'speed_model', 'speed_batch', 'Clock', 'timed_forward',
+           'timed_step', 'speed_optimizer', 'compare', 'peak_memory', 'top_operators', 'count_flops', 'bench_flops',
+           'speed_runs', 'bench_model', 'speed_table']
 
 # %% ../nbs/37_speed.ipynb #d964ea26
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +197,27 @@ def top_operators(run: Callable, # without arguments
     whole = sum(e.self_cpu_time_total for e in events) or 1
     return [{'operator': e.key, 'calls': e.count, 'seconds': round(e.self_cpu_time_total / 1e6, 4), 'share': round(e.self_cpu_time_total / whole, 3)}
             for e in events[:rows]]
+
+# %% ../nbs/37_speed.ipynb #982ba2be
+PUBLISHED_SIZES = {'clip base': 'open_clip:convnext_base_w_320', 'clip large': 'open_clip:convnext_large_d_320'} # without a tag: random weights
+
+
+@torch.no_grad()
+def count_flops(cfg: SpeedConfig, # sizes
+               ) -> dict[str, int]: # 'backbone' and 'decoder'
+    "Floating-point operations of one forward pass with the predictions of every stage, as in training; counted by `torch.utils.flop_counter`."
+    model, (images, _) = speed_model(cfg).requires_grad_(False), speed_batch(cfg)
+    prepared, _ = model.prepare(images)
+    with FlopCounterMode(display=False) as first: features = model.features(prepared)
+    with FlopCounterMode(display=False) as second: model.decode(features, aux=True)
+    return {'backbone': first.get_total_flops(), 'decoder': second.get_total_flops()}
+
+
+def bench_flops(sizes: dict[str, str] = PUBLISHED_SIZES, # name -> backbone
+                cfg: SpeedConfig = SpeedConfig(), # everything else
+               ) -> dict: # 'image' (side in pixels) and 'flops'
+    "Operations of the published sizes."
+    return {'image': cfg.size, 'flops': {name: count_flops(replace(cfg, backbone=backbone)) for name, backbone in sizes.items()}}
 
 # %% ../nbs/37_speed.ipynb #808ba377
 def speed_runs(cfg: SpeedConfig, # sizes
