@@ -78,6 +78,11 @@ def honest_links(text: str, path: Path) -> str:
     return re.sub(LINK, keep, text)
 
 
+def own_headings(text: str) -> str:
+    """Links to headings of the page: JupyterLab keeps the capitals in their names, the site does not."""
+    return re.sub(r"\]\(#([\w-]+)\)", lambda m: f"](#{m[1].lower()})", text)
+
+
 def plain_code(text: str) -> str:
     """Unlink words inside fenced code, where a link would show as its source."""
     parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
@@ -92,7 +97,7 @@ def process_notebook(path: Path, target: Path) -> str:
         show_source(notebook)
         Filter()(notebook)
         for cell in notebook.cells:
-            if cell.cell_type == "markdown": cell.source = honest_links(cell.source, path)
+            if cell.cell_type == "markdown": cell.source = own_headings(honest_links(cell.source, path))
             else: cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true", 1)
             for shown in (output.get("data", {}) for output in cell.get("outputs", ())):
                 if "text/markdown" in shown: shown["text/markdown"] = plain_code("".join(shown["text/markdown"])).splitlines(keepends=True)
