@@ -92,7 +92,7 @@ def train_own(file: str|Path,  # A dataset file
     train = replace(cfg.train, unlabelled=cfg.train.unlabelled if cfg.semi else 0, teacher_alpha=cfg.alpha if speaks else None)
     batches = Steps(data.labelled, data.unlabelled if cfg.semi else None, train, cfg.view)
     start = load_decoder(initial)[0] if initial else None
-    about = {'backbone': cfg.backbone, 'taxonomy': data.taxonomy.to_json(), 'alpha': cfg.alpha if speaks else None, 'options': {'short': cfg.look}}
+    about = {'backbone': cfg.backbone, 'taxonomy': data.taxonomy.to_json(), 'alpha': cfg.alpha if speaks else None, 'options': {'short': cfg.look, 'window': cfg.window}}
     Trainer(model, train, batches, Criterion(cfg.criterion), run, start, describe={'own': to_dict(cfg), 'segmenter': about}).fit(progress)
     return run
 

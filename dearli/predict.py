@@ -23,6 +23,7 @@ from .model import Segmenter, SegmenterConfig, fill, load_decoder, moving
 from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
 from .train import lay, load_student
+from .windows import segment_windows
 
 # %% ../nbs/23_predict.ipynb #8f632783
 TRUNK = "backbone:" # before the names of a trunk's parameters in a packed file
@@ -45,7 +46,7 @@ class Predictor:
     "A segmenter that takes images as they come."
     model: Segmenter # frozen backbone, trained decoder, vocabulary
     alpha: float | None # exponent of CLIP in the class posterior; None: decoder alone
-    options: dict = field(default_factory=dict) # for `Segmenter.predict`, where a call gives no other
+    options: dict = field(default_factory=dict) # as of a call, where it gives no other
 
     @property
     def taxonomy(self) -> Taxonomy: # classes of the results
@@ -54,12 +55,13 @@ class Predictor:
 
     def __call__(self,
                  images: str | Path | Tensor | Sequence, # one image or several: paths, or uint8 RGB (3 h w)
-                 **options, # `short`, `outputs`, thresholds: see `Segmenter.predict`
+                 **options, # `short`, `outputs`, thresholds: see `Segmenter.predict`; or `short` and `window`: see `segment_windows`
                 ) -> Panoptic | list[Panoptic]: # one result for one image
         "Segment images; DearliError names a file that cannot be read."
         one = isinstance(images, (str, Path, Tensor))
         pixels = [i if isinstance(i, Tensor) else read_image(i, upright=True) for i in ([images] if one else images)]
-        results = self.model.eval().predict(pixels, self.alpha, **self.options | options)
+        asked = {k: v for k, v in (self.options | options).items() if v is not None}
+        results = segment_windows(self.model.eval(), pixels, self.alpha, **asked)[0] if "window" in asked else self.model.eval().predict(pixels, self.alpha, **asked)
         return results[0] if one else results
 
 # %% ../nbs/23_predict.ipynb #096cb8db
