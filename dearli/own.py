@@ -20,9 +20,10 @@ from .clip import load_backbone, text_rows
 from .criterion import Criterion, CriterionConfig
 from .files import DearliError, from_dict, load_tensors, read_json, seeded, to_dict, write_json
 from .lint import require
-from .model import Segmenter, SegmenterConfig, fill, load_decoder
+from .model import Segmenter, SegmenterConfig, load_decoder
 from .panoptic import Taxonomy
 from .partitions import own_partition, published, write_partition
+from .predict import load_segmenter
 from .records import SCORES, cell, make_record, spread
 from .show import side_by_side
 from .sources import PanopticSource, Source, open_data, open_labels, read_data_file
@@ -100,13 +101,7 @@ def train_own(file: str|Path,  # A dataset file
 def load_own(run: str|Path,  # Run folder
             ) -> tuple[Segmenter, OwnConfig]:  # Trained model and its configuration
     "The model of a run; raises `DearliError` if it is not finished"
-    run = Path(run)
-    if not (run/'student.safetensors').exists(): raise DearliError(f'{run} holds no trained decoder: finish the training first.')
-    settings = read_json(run/'config.json')
-    cfg, taxonomy = from_dict(OwnConfig, settings['own']), Taxonomy.from_json(settings['segmenter']['taxonomy'])
-    model = build_own(taxonomy, cfg)
-    fill(model.decoder, load_decoder(run/'student.safetensors')[0], str(run))
-    return model.eval(), cfg
+    return load_segmenter(run).model, from_dict(OwnConfig, read_json(Path(run)/'config.json')['own'])
 
 # %% ../nbs/36_own.ipynb #5abd3258
 def looking(cfg: OwnConfig,  # Of the run

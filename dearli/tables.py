@@ -176,8 +176,11 @@ def html_cells(cells: Sequence[tuple[str, int]], # text and number of columns
                kind: str = "td", # td or th
               ) -> str: # table cells
     "The cells of a split."
-    marks = [f' class="{c}"' if (c := " ".join(["split"] * (i == 0) + ["quiet"] * (text == "not run"))) else "" for i, (text, _) in enumerate(cells)]
-    return "".join(f"<{kind}{mark}{f' colspan={chr(34)}{n}{chr(34)}' if n > 1 else ''}>{html.escape(text).replace('± ', '±&nbsp;')}</{kind}>" for mark, (text, n) in zip(marks, cells))
+    def one(i, text, columns):
+        marks = ["split"] * (i == 0) + ["quiet"] * (text == "not run")
+        attributes = [f'class="{" ".join(marks)}"'] * bool(marks) + [f'colspan="{columns}"'] * (columns > 1)
+        return f"<{' '.join([kind, *attributes])}>{html.escape(text).replace('± ', '±&nbsp;')}</{kind}>"
+    return "".join(one(i, *c) for i, c in enumerate(cells))
 
 
 def merged(three: tuple[str, str, str], # texts
