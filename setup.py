@@ -1,4 +1,5 @@
 """Packaging for nbdev 2.4: every value comes from settings.ini, so it is written down once."""
+
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -26,7 +27,7 @@ setup(
     license="MIT",
     keywords=cfg["keywords"].split(),
     python_requires=f">={cfg['min_python']}",
-    packages=find_packages(include=["dearli"]) + ["dearli._data"],
+    packages=find_packages(include=["dearli", "dearli.*"]) + ["dearli._data"],
     package_dir={"dearli._data": "data"},
     package_data={"dearli._data": shipped_data()},
     install_requires=cfg["requirements"].split(),

@@ -1,8 +1,9 @@
 """Median times of the hot paths on the tiny preset; one JSON document with `--json`.
 
-    make bench
-    python tools/bench.py --json > before.json
+make bench
+python tools/bench.py --json > before.json
 """
+
 import json
 import platform
 import statistics
@@ -37,7 +38,9 @@ def median(task: Callable[[], object], runs: int = 7) -> float:
 
 def padded_targets(scenes: list, size: tuple[int, int]) -> list:
     """Classes and masks of each scene in the frame of the batch."""
-    pad = lambda masks: torch.nn.functional.pad(masks, (0, size[1] - masks.shape[-1], 0, size[0] - masks.shape[-2]))
+    pad = lambda masks: torch.nn.functional.pad(
+        masks, (0, size[1] - masks.shape[-1], 0, size[0] - masks.shape[-2])
+    )
     return [(classes, pad(masks)) for classes, masks in (s.panoptic.targets() for s in scenes)]
 
 
@@ -58,14 +61,23 @@ def tasks() -> Iterator[tuple[str, Callable[[], object]]]:
         model.decoder.zero_grad()
 
     yield "draw one scene", lambda: scene(("bench", 0))
-    yield "weak and strong view of one image", lambda: unlabelled_views(images[0], ViewConfig.tiny(), seeded("bench"))
+    yield (
+        "weak and strong view of one image",
+        lambda: unlabelled_views(images[0], ViewConfig.tiny(), seeded("bench")),
+    )
     yield f"backbone, {BATCH} images", lambda: model.features(prepared)
     yield f"decoder, {BATCH} images", lambda: model.decode(features, aux=False)
     yield f"losses with matching, {BATCH} images", lambda: criterion(prediction, targets)
     yield f"decoder and losses, forward and backward, {BATCH} images", step
-    yield f"zero-shot posterior, {BATCH} images", lambda: zero_shot(backbone, features.dense, prediction.mask_logits.detach(), rows)
-    yield f"predict with the ensemble, {BATCH} images", lambda: model.eval().predict(images, alpha=.4)
-    yield "panoptic quality, one image", lambda: PanopticQuality(SHAPES).update(scenes[0].panoptic, scenes[0].panoptic)
+    yield (
+        f"zero-shot posterior, {BATCH} images",
+        lambda: zero_shot(backbone, features.dense, prediction.mask_logits.detach(), rows),
+    )
+    yield f"predict with the ensemble, {BATCH} images", lambda: model.eval().predict(images, alpha=0.4)
+    yield (
+        "panoptic quality, one image",
+        lambda: PanopticQuality(SHAPES).update(scenes[0].panoptic, scenes[0].panoptic),
+    )
 
 
 def main() -> None:
@@ -73,9 +85,19 @@ def main() -> None:
     times = {}
     for name, task in tasks():
         times[name] = round(median(task), 3)
-        if "--json" not in sys.argv: print(f"{times[name]:10.2f} ms  {name}", flush=True)
-    about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine(), "cores": torch.multiprocessing.cpu_count()}
-    print(json.dumps({"milliseconds": times, **about}, indent=1) if "--json" in sys.argv else f"medians; {about}")
+        if "--json" not in sys.argv:
+            print(f"{times[name]:10.2f} ms  {name}", flush=True)
+    about = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "cores": torch.multiprocessing.cpu_count(),
+    }
+    print(
+        json.dumps({"milliseconds": times, **about}, indent=1)
+        if "--json" in sys.argv
+        else f"medians; {about}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The documentation site from the notebooks as stored, without Quarto.
 
-    python tools/docs.py                 site in _docs/
-    python tools/docs.py --source-only   only _proc/, which `quarto render _proc` also reads
-    python tools/docs.py --strict        fail on warnings and broken links
+python tools/docs.py                 site in _docs/
+python tools/docs.py --source-only   only _proc/, which `quarto render _proc` also reads
+python tools/docs.py --strict        fail on warnings and broken links
 """
+
 import html
 import re
 import shutil
@@ -28,8 +29,11 @@ PAPERS = ("CHANGELOG.md", "CONTRIBUTING.md")
 
 def run(*args: object) -> str:
     """Run a command to its end; what it printed, or an exit with it."""
-    done = subprocess.run([str(a) for a in args], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode: sys.exit(f"{done.stdout}\n{Path(str(args[0])).name} failed")
+    done = subprocess.run(
+        [str(a) for a in args], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        sys.exit(f"{done.stdout}\n{Path(str(args[0])).name} failed")
     return done.stdout
 
 
@@ -41,7 +45,8 @@ def page_name(name: str) -> str:
 def relative_links(text: str) -> str:
     """Links of a page in nbs/, or of the sidebar, as they are on the site."""
     text = re.sub(r"\b\d\d_(\w+\.ipynb)", r"\1", text).replace(HOST, "")
-    for name in PAPERS: text = text.replace(f"../{name}", name.lower())
+    for name in PAPERS:
+        text = text.replace(f"../{name}", name.lower())
     return text.replace("](../", f"]({REPOSITORY}/blob/main/")
 
 
@@ -52,10 +57,16 @@ def process() -> list[str]:
     SOURCE.mkdir()
     notebooks = sorted((ROOT / "nbs").glob("[!_.]*.ipynb"))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        problems = list(filter(None, pool.map(process_notebook, notebooks, [SOURCE / page_name(n.name) for n in notebooks])))
+        problems = list(
+            filter(
+                None, pool.map(process_notebook, notebooks, [SOURCE / page_name(n.name) for n in notebooks])
+            )
+        )
     shutil.copytree(ROOT / "nbs" / "images", SOURCE / "images")
-    for name in ("_quarto.yml", "styles.css"): shutil.copy2(ROOT / name, SOURCE)
-    for name in PAPERS: shutil.copy2(ROOT / name, SOURCE / name.lower())
+    for name in ("_quarto.yml", "styles.css"):
+        shutil.copy2(ROOT / name, SOURCE)
+    for name in PAPERS:
+        shutil.copy2(ROOT / name, SOURCE / name.lower())
     for path in [*SOURCE.glob("*.ipynb"), SOURCE / "_quarto.yml"]:
         path.write_text(relative_links(path.read_text(encoding="utf-8")), encoding="utf-8")
     return problems
@@ -68,16 +79,20 @@ def to_mathml(page: str) -> str:
     def replace(match: re.Match) -> str:
         return convert(html.unescape(match[2]), display="block" if match[1] == "display" else "inline")
 
-    page = re.sub(r'<span class="math (inline|display)">\s*\\[(\[](.+?)\\[)\]]\s*</span>', replace, page, flags=re.S)
-    return re.sub(r'<link [^>]*katex[^>]*>|<script [^>]*katex[^>]*></script>', "", page)
+    page = re.sub(
+        r'<span class="math (inline|display)">\s*\\[(\[](.+?)\\[)\]]\s*</span>', replace, page, flags=re.S
+    )
+    return re.sub(r"<link [^>]*katex[^>]*>|<script [^>]*katex[^>]*></script>", "", page)
 
 
 def self_contained(site: Path) -> None:
     """Nothing on the site asks another server for anything."""
-    for page in site.rglob("*.html"): page.write_text(to_mathml(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in site.rglob("*.html"):
+        page.write_text(to_mathml(page.read_text(encoding="utf-8")), encoding="utf-8")
     for sheet in site.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")
-        if (mended := re.sub(r'@import\s*url\(["\']?https?:[^)]*\)\s*;', "", text)) != text: sheet.write_text(mended, encoding="utf-8")
+        if (mended := re.sub(r'@import\s*url\(["\']?https?:[^)]*\)\s*;', "", text)) != text:
+            sheet.write_text(mended, encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -101,12 +116,20 @@ def broken_links(site: Path) -> list[str]:
     for path, page in pages.items():
         for target in page.targets:
             parts = urlsplit(target)
-            if parts.scheme or parts.netloc: continue
+            if parts.scheme or parts.netloc:
+                continue
             goal = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            if goal.is_dir(): goal /= "index.html"
-            missing_anchor = parts.fragment and goal in pages and unquote(parts.fragment) not in pages[goal].anchors
-            if not goal.exists() or missing_anchor: broken[target].add(path.name)
-    return [f"broken link {target} on {', '.join(sorted(on)[:4])}{' and others' if len(on) > 4 else ''}" for target, on in sorted(broken.items())]
+            if goal.is_dir():
+                goal /= "index.html"
+            missing_anchor = (
+                parts.fragment and goal in pages and unquote(parts.fragment) not in pages[goal].anchors
+            )
+            if not goal.exists() or missing_anchor:
+                broken[target].add(path.name)
+    return [
+        f"broken link {target} on {', '.join(sorted(on)[:4])}{' and others' if len(on) > 4 else ''}"
+        for target, on in sorted(broken.items())
+    ]
 
 
 def build() -> list[str]:
@@ -116,8 +139,14 @@ def build() -> list[str]:
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(SOURCE / "_docs", SITE)
     self_contained(SITE)
-    expected = re.compile(r"broken link|output-file is not read|format\.html\.(html-math-method|grid) is ignored")  # Quarto reads these
-    return problems + [line for line in printed.splitlines() if line.startswith("warning") and not expected.search(line)] + broken_links(SITE)
+    expected = re.compile(
+        r"broken link|output-file is not read|format\.html\.(html-math-method|grid) is ignored"
+    )  # Quarto reads these
+    return (
+        problems
+        + [line for line in printed.splitlines() if line.startswith("warning") and not expected.search(line)]
+        + broken_links(SITE)
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Run notebooks and store their outputs, leaving out the cells that `make test` leaves out.
 
-    python tools/execute.py                      all notebooks, in order
-    python tools/execute.py nbs/03_shapes.ipynb  one
-    FLAGS="slow" python tools/execute.py ...     with the flagged cells too
+python tools/execute.py                      all notebooks, in order
+python tools/execute.py nbs/03_shapes.ipynb  one
+FLAGS="slow" python tools/execute.py ...     with the flagged cells too
 """
+
 import os
 import re
 import subprocess
@@ -25,7 +26,8 @@ class Client(NotebookClient):
     leave_out: re.Pattern = re.compile("$^")
 
     async def async_execute_cell(self, cell, cell_index, **kwargs):
-        if cell.cell_type == "code" and self.leave_out.search(cell.source): return cell
+        if cell.cell_type == "code" and self.leave_out.search(cell.source):
+            return cell
         return await super().async_execute_cell(cell, cell_index, **kwargs)
 
 
@@ -40,7 +42,13 @@ def execute(path: Path) -> None:
     """Run one notebook from its own folder and write it back, cleaned."""
     start = time.time()
     notebook = nbformat.read(path, as_version=4)
-    client = Client(notebook, timeout=1800, kernel_name="python3", store_widget_state=False, resources={"metadata": {"path": str(path.parent)}})
+    client = Client(
+        notebook,
+        timeout=1800,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     client.leave_out = re.compile(rf"^#\| *(?:{'|'.join(flags()) or '$^'}|eval: *false)\b", re.M)
     client.execute()
     nbformat.write(notebook, path)

@@ -1,4 +1,5 @@
 """One notebook as a page; a module of its own, because nbdev's shell takes the place of `__main__` in a worker."""
+
 import ast
 import re
 import warnings
@@ -13,8 +14,10 @@ strict_parser = docments._parses
 
 def parses(code: object) -> ast.Module:
     """Parse also methods whose docstring has lines at column zero, as an inherited `__init__` may have."""
-    try: return strict_parser(code)
-    except IndentationError: return ast.Module(ast.parse("if 1:\n" + docments.get_source(code)).body[0].body, [])
+    try:
+        return strict_parser(code)
+    except IndentationError:
+        return ast.Module(ast.parse("if 1:\n" + docments.get_source(code)).body[0].body, [])
 
 
 docments._parses = parses
@@ -24,9 +27,12 @@ whole_default = docments._fmt_default
 def short_default(value: object) -> str:
     """A default as a signature shows it: a configuration by its name, since its fields have a place of their own."""
     text = whole_default(value)
-    if len(text) <= 100: return text
-    try: plain = type(value)() == value
-    except TypeError: plain = False
+    if len(text) <= 100:
+        return text
+    try:
+        plain = type(value)() == value
+    except TypeError:
+        plain = False
     return f"{type(value).__name__}({'' if plain else '...'})"
 
 
@@ -35,8 +41,10 @@ docments._fmt_default = short_default
 
 def imports_of(source: str) -> tuple[list[ast.stmt], bool]:
     """The import statements of a cell, and whether it holds nothing else."""
-    try: nodes = ast.parse(re.sub(r"^\s*[%!].*", "", source, flags=re.M)).body
-    except SyntaxError: return [], False
+    try:
+        nodes = ast.parse(re.sub(r"^\s*[%!].*", "", source, flags=re.M)).body
+    except SyntaxError:
+        return [], False
     found = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
     return found, len(found) == len(nodes)
 
@@ -45,10 +53,13 @@ class ExecuteImports(exec_show_docs):
     """Run what API tables need: exported cells, `show_doc`, and of other cells the imports only."""
 
     def __call__(self, cell):
-        if cell.cell_type != "code": return
+        if cell.cell_type != "code":
+            return
         needed = any(d.startswith("export") for d in cell.directives_ or ()) or "show_doc(" in cell.source
-        if needed: super().__call__(cell)
-        elif statements := imports_of(cell.source)[0]: self.k.run_cell("\n".join(map(ast.unparse, statements)))
+        if needed:
+            super().__call__(cell)
+        elif statements := imports_of(cell.source)[0]:
+            self.k.run_cell("\n".join(map(ast.unparse, statements)))
 
 
 class Filter(FilterDefaults):
@@ -59,7 +70,11 @@ class Filter(FilterDefaults):
 def show_source(notebook: dict) -> None:
     """Keep exported code on the page, folded below its signature; nbdev would leave it out."""
     for cell in notebook.cells:
-        if cell.cell_type == "code" and re.match(r"#\| export\b", cell.source) and not imports_of(cell.source)[1]:
+        if (
+            cell.cell_type == "code"
+            and re.match(r"#\| export\b", cell.source)
+            and not imports_of(cell.source)[1]
+        ):
             cell.source = cell.source.replace("#| export", "#| exports", 1)
 
 
@@ -97,10 +112,16 @@ def process_notebook(path: Path, target: Path) -> str:
         show_source(notebook)
         Filter()(notebook)
         for cell in notebook.cells:
-            if cell.cell_type == "markdown": cell.source = own_headings(honest_links(cell.source, path))
-            else: cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true", 1)
+            if cell.cell_type == "markdown":
+                cell.source = own_headings(honest_links(cell.source, path))
+            else:
+                cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true", 1)
             for shown in (output.get("data", {}) for output in cell.get("outputs", ())):
-                if "text/markdown" in shown: shown["text/markdown"] = plain_code("".join(shown["text/markdown"])).splitlines(keepends=True)
+                if "text/markdown" in shown:
+                    shown["text/markdown"] = plain_code("".join(shown["text/markdown"])).splitlines(
+                        keepends=True
+                    )
         write_nb(notebook, target)
-    except Exception as error: return f"{path.name}: {error}: {error.__cause__}"
+    except Exception as error:
+        return f"{path.name}: {error}: {error.__cause__}"
     return ""

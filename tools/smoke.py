@@ -1,4 +1,5 @@
 """What an installed wheel must be able to do; run with a fresh interpreter, away from the checkout."""
+
 import importlib
 import pkgutil
 import sys
@@ -18,8 +19,10 @@ def report(ok: bool, what: str) -> None:
 report(Path(sys.prefix) in Path(dearli.__file__).parents, "the imported package is the installed one")
 names = sorted(m.name for m in pkgutil.iter_modules(dearli.__path__) if m.name[0] != "_")
 for name in names:
-    try: importlib.import_module(f"dearli.{name}")
-    except Exception as error: report(False, f"import dearli.{name}: {type(error).__name__}: {error}")
+    try:
+        importlib.import_module(f"dearli.{name}")
+    except Exception as error:
+        report(False, f"import dearli.{name}: {type(error).__name__}: {error}")
 report(len(names) > 0, f"{len(names)} modules import: {' '.join(names)}")
 
 from dearli.files import data_path, load_tensors
@@ -30,5 +33,7 @@ report(bool(weights) and all(tensors.values()), f"{len(weights)} weight files lo
 
 from dearli.shapes import SHAPES
 
-report(len(SHAPES) > 0 and len(SHAPES.names) == len(SHAPES), f"{len(SHAPES)} classes: {' '.join(SHAPES.names)}")
+report(
+    len(SHAPES) > 0 and len(SHAPES.names) == len(SHAPES), f"{len(SHAPES)} classes: {' '.join(SHAPES.names)}"
+)
 sys.exit(failures > 0)
