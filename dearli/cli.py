@@ -45,9 +45,9 @@ from .study.report import quickstart
 from .data.sources import open_data
 from .parity.speed import SpeedConfig, bench_flops, bench_model, speed_table
 from dearli.study.run import (
-    ROWS,
+    RECIPES,
     StudyConfig,
-    find_row,
+    find_recipe,
     run_name,
     run_oracle,
     run_study,
@@ -79,7 +79,7 @@ def study_list(
     every = {
         d: {
             name: {**to_dict(row), "needs": n}
-            for name, row in ROWS.items()
+            for name, row in RECIPES.items()
             if (n := needs(name, row, d, records))
         }
         for d in ([dataset] if dataset else PRESETS)
@@ -115,7 +115,7 @@ def study_run(
     "Train and score rows of the study; what is recorded is skipped, what was cut off is resumed."
     bench = open_benchmark(at)
     names = (
-        tuple(n for n, r in ROWS.items() if f"{r.backbone} {r.size}" in bench.backbones)
+        tuple(n for n, r in RECIPES.items() if f"{r.backbone} {r.size}" in bench.backbones)
         if rows == ("all",)
         else rows
     )
@@ -178,9 +178,9 @@ def train(
 ) -> None:
     "Train one row of the study and keep its run folder; scoring is `dearli eval`."
     bench = open_benchmark(at)
-    name, split = find_row(row).trains or row, split or bench.splits[0]
+    name, split = find_recipe(row).trains or row, split or bench.splits[0]
     train_row(name, split, seed, cfg, runs, bench=bench)
-    print(f"{bench.home(runs) / run_name(name, split, seed)}")
+    print(f"{bench.run_root(runs) / run_name(name, split, seed)}")
 
 
 def evaluate(
@@ -194,8 +194,8 @@ def evaluate(
 ) -> None:
     "Score a trained row on the validation images."
     bench = open_benchmark(at)
-    name, split = find_row(row).trains or row, split or bench.splits[0]
-    run = bench.home(runs) / run_name(name, split, seed)
+    name, split = find_recipe(row).trains or row, split or bench.splits[0]
+    run = bench.run_root(runs) / run_name(name, split, seed)
     if not (run / "student.safetensors").exists():
         raise DearliError(f"{run} holds no trained decoder: run `dearli train {row}` first")
     metrics = score_row(row, train_row(name, split, seed, cfg, runs, bench=bench), cfg, runs, not json, bench)

@@ -23,7 +23,7 @@ from .io import DearliError, data_path, load_tensors, nearest, read_json
 # %% auto #0
 __all__ = ['LITE_MEAN', 'LITE_STD', 'SHIPPED', 'TEMPLATES_VILD', 'Features', 'Backbone', 'convnext_maps', 'efficientnet_maps',
            'ClipBackbone', 'ClipVit', 'ImageNetBackbone', 'clip_config', 'build_clip', 'load_changes', 'load_backbone',
-           'TextRows', 'text_rows']
+           'TextClassifier', 'build_text_classifier']
 
 # %% ../nbs/3-method/01_clip.ipynb #129456de
 @dataclass
@@ -436,7 +436,7 @@ TEMPLATES_VILD = (
 
 
 @dataclass
-class TextRows:
+class TextClassifier:
     "A classifier made of words."
 
     rows: Float[Tensor, "l d"]  # unit length, the rows of a class side by side
@@ -444,14 +444,14 @@ class TextRows:
 
     def to(self, device: torch.device | str) -> "TextRows":
         "On another device."
-        return TextRows(self.rows.to(device), self.counts)
+        return TextClassifier(self.rows.to(device), self.counts)
 
 
-def text_rows(
+def build_text_classifier(
     backbone: ClipBackbone,  # gives `text`
     vocabulary: Sequence[Sequence[str]],  # names and synonyms of every class, `Taxonomy.vocabulary`
     templates: Sequence[str] = TEMPLATES_VILD,  # each with one {}
-) -> TextRows:
+) -> TextClassifier:
     "Embed every name in every template; computed once for a backbone and vocabulary."
     key = (tuple(map(tuple, vocabulary)), tuple(templates))
     if key not in backbone._rows:
@@ -460,6 +460,6 @@ def text_rows(
             0, (len(names), -1)
         )
         rows = F.normalize(F.normalize(e, dim=-1).mean(1), dim=-1)
-        backbone._rows[key] = TextRows(rows, [len(names) for names in vocabulary])
+        backbone._rows[key] = TextClassifier(rows, [len(names) for names in vocabulary])
     rows = backbone._rows[key].to(backbone.pixel_mean.device)
     return rows

@@ -14,10 +14,10 @@ from torch import Tensor
 from .io import DearliError, seeded
 
 # %% auto #0
-__all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs', 'Match',
-           'assign', 'match_labels', 'match_costs', 'uncertain_points', 'label_points', 'mask_terms', 'class_term',
-           'count_segments', 'check_targets', 'pad_targets', 'drop_empty', 'Pool', 'pool_targets', 'stage_terms',
-           'Criterion']
+__all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs',
+           'MatchedPairs', 'hungarian_match', 'match_labels', 'match_costs', 'uncertain_points', 'label_points',
+           'mask_terms', 'class_term', 'count_segments', 'check_targets', 'pad_targets', 'drop_empty', 'BatchTargets',
+           'pool_targets', 'stage_terms', 'Criterion']
 
 # %% ../nbs/3-method/05_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def pair_costs(
 
 # %% ../nbs/3-method/05_criterion.ipynb #c06ea06a
 @dataclass(frozen=True)
-class Match:
+class MatchedPairs:
     "Pairs of one decoder stage, image by image, queries ascending."
 
     image: Int[Tensor, "m"]  # image of the pair
@@ -95,10 +95,10 @@ class Match:
     target: Int[Tensor, "m"]  # segment index inside the image
 
 
-def assign(
+def hungarian_match(
     costs: Float[Tensor, "s b q n"],  # cost per stage and image, padded to the largest n
     counts: list[int],  # true number of segments per image
-) -> list[Match]:  # one per stage
+) -> list[MatchedPairs]:  # one per stage
     "Cheapest pairing per stage and image; raises DearliError if a cost is not finite."
     host = costs.detach().cpu().numpy()
     rows = []
@@ -113,7 +113,7 @@ def assign(
                 ) from None
             rows += [(s, b, q, t) for q, t in zip(query, target)]
     table = torch.tensor(rows, dtype=torch.long).reshape(len(host), -1, 4).to(costs.device)
-    return [Match(*stage.T[1:]) for stage in table]
+    return [MatchedPairs(*stage.T[1:]) for stage in table]
 
 # %% ../nbs/3-method/05_criterion.ipynb #7687eb54
 Targets = list[tuple[Tensor, Tensor]]  # per image: classes n, masks n H W
@@ -214,7 +214,7 @@ def mask_terms(
 # %% ../nbs/3-method/05_criterion.ipynb #44d8a6ba
 def class_term(
     class_logits: Float[Tensor, "b q k"],  # last column is "no object"
-    match: Match,  # pairs of this stage
+    match: MatchedPairs,  # pairs of this stage
     classes: Int[Tensor, "m"],  # class of every pair
     no_object: float,  # weight of the last column
 ) -> Float[Tensor, ""]:
@@ -272,7 +272,7 @@ def drop_empty(
 
 # %% ../nbs/3-method/05_criterion.ipynb #5ea42c92
 @dataclass(frozen=True)
-class Pool:
+class BatchTargets:
     "The segments of a whole batch."
 
     classes: Int[Tensor, "n"]  # class of every segment
@@ -284,10 +284,10 @@ class Pool:
 def pool_targets(
     targets: Targets,  # classes n and masks n H W per image
     device: torch.device,  # where the predictions are
-) -> Pool:
+) -> BatchTargets:
     "Lay the segments of all images end to end."
     first = torch.tensor([0] + [len(c) for c, _ in targets]).cumsum(0)[:-1].to(device)
-    return Pool(
+    return BatchTargets(
         torch.cat([c for c, _ in targets]),
         torch.cat([m for _, m in targets]),
         first,
@@ -297,8 +297,8 @@ def pool_targets(
 # %% ../nbs/3-method/05_criterion.ipynb #d45a7956
 def stage_terms(
     x,  # prediction of one stage
-    match: Match,  # its pairs
-    pool: Pool,  # segments of the batch
+    match: MatchedPairs,  # its pairs
+    pool: BatchTargets,  # segments of the batch
     points: Points,  # source of random points
     tag: str,  # prefix of the draws, such as 'stage9'
     cfg: CriterionConfig,  # weights and sampling
@@ -333,10 +333,10 @@ class Criterion:
         prediction,  # `Prediction` with class logits b q c+1 and mask logits b q h w
         targets: Targets,  # per image classes n and masks n H W in the padded frame
         points: Points | None = None,  # source of points, uniform by default
-    ) -> list[Match]:  # one per stage
+    ) -> list[MatchedPairs]:  # one per stage
         "Pairs per stage; raises DearliError if a cost is not finite."
         points = points or uniform_points(prediction.class_logits.device)
-        return assign(
+        return hungarian_match(
             match_costs(self.stages(prediction), targets, points, self.cfg), [len(c) for c, _ in targets]
         )
 

@@ -15,7 +15,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .model import Segmenter, look_at
+from .model import Segmenter, resize_for_test
 from .panoptic import Panoptic, Segments
 from .io import DearliError
 from .inference import panoptic_batch, semantic_batch
@@ -34,7 +34,7 @@ def segment(
     **thresholds,  # `object_threshold`, `overlap_threshold`
 ) -> tuple[list[Panoptic], list[Tensor]]:  # panoptic results and class maps (h w), at image size
     "Panoptic and semantic results from one forward pass."
-    classes, masks, places = model.see(images, alpha, short)
+    classes, masks, places = model.predict_logits(images, alpha, short)
     return panoptic_batch(classes, masks, model.taxonomy.isthing, *places, **thresholds), semantic_batch(
         classes, masks, *places
     )
@@ -112,7 +112,7 @@ def segment_windows(
     "As `segment`, window by window"
     both = []
     for image in images:
-        small, size = look_at([image], short)[0], image.shape[-2:]
+        small, size = resize_for_test([image], short)[0], image.shape[-2:]
         places = list(product(cover(small.shape[1], window), cover(small.shape[2], window)))
         found, maps = segment(
             model, [small[:, y : y + window, x : x + window] for (y, _, _), (x, _, _) in places], alpha

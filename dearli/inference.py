@@ -14,7 +14,7 @@ from .panoptic import Panoptic, Segments
 from .recognition import posterior
 
 # %% auto #0
-__all__ = ['BAND', 'kept_queries', 'bands', 'contest', 'panoptic_inference', 'merge_queries', 'semantic_scores',
+__all__ = ['BAND', 'kept_queries', 'bands', 'resolve_overlaps', 'panoptic_inference', 'merge_queries', 'semantic_scores',
            'semantic_inference', 'restore_masks', 'restored', 'panoptic_batch', 'semantic_batch']
 
 # %% ../nbs/3-method/06_inference.ipynb #0c6dddad
@@ -53,7 +53,7 @@ def bands(
         )
 
 # %% ../nbs/3-method/06_inference.ipynb #4a9f6560
-def contest(
+def resolve_overlaps(
     rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
     score: Float[Tensor, "n"],  # their class scores
     overlap_threshold: float,  # smallest share of its own mask a query must win
@@ -104,7 +104,7 @@ def merge_queries(
         return Panoptic(
             torch.zeros(size, dtype=torch.int32, device=label.device), Segments.empty(label.device)
         )
-    winner, sure, stays = contest(rows, score, overlap_threshold)
+    winner, sure, stays = resolve_overlaps(rows, score, overlap_threshold)
     ids, opens = fuse_stuff(label, isthing[label], stays)
     chosen = opens.nonzero()[:, 0]
     columns = [x[chosen] for x in (ids, label, isthing[label], torch.zeros_like(opens), score.float())]

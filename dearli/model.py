@@ -13,17 +13,17 @@ import torchvision.transforms.v2.functional as TF
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from .augment import to_pillow
-from .clip import Features, TextRows
+from .clip import Features, TextClassifier
 from .io import DearliError, from_dict, load_tensors, save_tensors, to_dict
 from .inference import panoptic_batch
 from .panoptic import Panoptic, Taxonomy
 from .pixel_decoder import PixelDecoder
 from .query_decoder import LanguageHead, LinearHead, Prediction, QueryDecoder, predict_stages
-from .recognition import Rule, ensemble, zero_shot
+from .recognition import Convention, ensemble, zero_shot
 
 # %% auto #0
-__all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'test_size', 'look_at', 'param_groups', 'save_decoder',
-           'load_decoder', 'moving', 'fill']
+__all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'short_edge_size', 'resize_for_test', 'param_groups',
+           'save_decoder', 'load_decoder', 'trainable_parameters', 'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class SegmenterConfig:
     queries: int = 200  # number of queries
     mask_pooling: bool = False  # add pooled mask features before naming, as FC-CLIP does
     freeze_backbone: bool = True  # keep the backbone as it is
-    recognition: Rule = (
+    recognition: Convention = (
         "code"  # mask pooling and ensemble as in the official code, or as in the paper's formulas
     )
 
@@ -134,7 +134,7 @@ class Segmenter(nn.Module):
         self,
         backbone: nn.Module,  # a `clip.Backbone`
         taxonomy: Taxonomy,  # the classes
-        rows: TextRows
+        rows: TextClassifier
         | None = None,  # text rows of the class names; needed by a language head and by the ensemble
         cfg: SegmenterConfig = SegmenterConfig(),  # sizes and options
     ):
@@ -154,14 +154,14 @@ class Segmenter(nn.Module):
         return next(self.decoder.parameters()).device
 
     @property
-    def rows(self) -> TextRows | None:  # on the model's device
+    def rows(self) -> TextClassifier | None:  # on the model's device
         "Text rows of the current vocabulary, if there are any."
-        return None if self.text is None else TextRows(self.text, self.counts)
+        return None if self.text is None else TextClassifier(self.text, self.counts)
 
     def rename(
         self,
         taxonomy: Taxonomy,  # the new classes
-        rows: TextRows | None = None,  # their text rows; None for a linear head without ensemble
+        rows: TextClassifier | None = None,  # their text rows; None for a linear head without ensemble
     ) -> Segmenter:  # the same model
         "Exchange the vocabulary; raises `DearliError` if the names do not fit the head."
         if rows is not None and len(rows.counts) != len(taxonomy):
@@ -227,7 +227,7 @@ class Segmenter(nn.Module):
         )
 
     @torch.no_grad()
-    def see(
+    def predict_logits(
         self,
         images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
         alpha: float | None = None,  # exponent of CLIP; None for the decoder alone
@@ -238,7 +238,7 @@ class Segmenter(nn.Module):
     ]:  # class logits, mask logits, and what places the masks: padded size, sizes inside it, result sizes
         "Run the whole model once; its results are what `panoptic_batch` and `semantic_batch` read."
         outputs = outputs or [tuple(image.shape[-2:]) for image in images]
-        prepared, sizes = self.prepare(look_at(images, short))
+        prepared, sizes = self.prepare(resize_for_test(images, short))
         features = self.features(prepared)
         prediction = self.decode(features, aux=False)
         return (
@@ -257,13 +257,13 @@ class Segmenter(nn.Module):
         overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
     ) -> list[Panoptic]:
         "Segment images into one panoptic result each."
-        classes, masks, places = self.see(images, alpha, short, outputs)
+        classes, masks, places = self.predict_logits(images, alpha, short, outputs)
         return panoptic_batch(
             classes, masks, self.taxonomy.isthing, *places, object_threshold, overlap_threshold
         )
 
 # %% ../nbs/3-method/07_model.ipynb #9e0e75e4
-def test_size(
+def short_edge_size(
     size: tuple[int, int],  # height and width
     short: int,  # wanted shorter edge
     cap: int,  # largest longer edge
@@ -273,7 +273,7 @@ def test_size(
     return int(size[0] * scale + 0.5), int(size[1] * scale + 0.5)
 
 
-def look_at(
+def resize_for_test(
     images: list[UInt8[Tensor, "3 h w"]],  # RGB images
     short: int | None,  # shorter edge at which the model looks; None for the images' own size
 ) -> list[UInt8[Tensor, "3 y x"]]:
@@ -281,7 +281,7 @@ def look_at(
 
     def scale(image):
         return TF.pil_to_tensor(
-            TF.resize(to_pillow(image.cpu()), test_size(image.shape[-2:], short, 4 * short))
+            TF.resize(to_pillow(image.cpu()), short_edge_size(image.shape[-2:], short, 4 * short))
         )
 
     return [scale(i) for i in images] if short else images
@@ -331,14 +331,14 @@ def load_decoder(
     return state, from_dict(SegmenterConfig, json.loads(metadata.pop("config"))), metadata
 
 
-def moving(
+def trainable_parameters(
     module: nn.Module,  # such as a backbone whose trunk trains
 ) -> dict[str, Tensor]:  # parameters by name
     "What of a module trains."
     return {k: p for k, p in module.named_parameters() if p.requires_grad}
 
 
-def fill(
+def load_decoder_weights(
     decoder: nn.Module,  # module to load into
     state: dict[str, Tensor],  # weights
     where: str = "the file",  # name for messages

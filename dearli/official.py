@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
-from .clip import Backbone, ImageNetBackbone, TextRows, load_backbone, text_rows
+from .clip import Backbone, ImageNetBackbone, TextClassifier, load_backbone, build_text_classifier
 from .io import DearliError, load_tensors, save_tensors, to_dict
-from .model import Decoder, Segmenter, SegmenterConfig, fill
+from .model import Decoder, Segmenter, SegmenterConfig, load_decoder_weights
 from .panoptic import Taxonomy
 
 # %% auto #0
@@ -375,7 +375,7 @@ class Imported:
     def build(
         self,
         taxonomy: Taxonomy,  # the classes to name
-        rows: TextRows | None = None,  # text rows; computed from the taxonomy by default
+        rows: TextClassifier | None = None,  # text rows; computed from the taxonomy by default
         backbone: torch.nn.Module
         | None = None,  # a ready backbone; made and filled from the checkpoint by default
     ) -> Segmenter:  # in evaluation mode
@@ -383,9 +383,9 @@ class Imported:
         check_weights(self.decoder)
         backbone = backbone or self.make_backbone()
         if rows is None and self.cfg.head == "language":
-            rows = text_rows(backbone, taxonomy.vocabulary)
+            rows = build_text_classifier(backbone, taxonomy.vocabulary)
         model = Segmenter(backbone, taxonomy, rows, self.cfg).eval()
-        fill(model.decoder, self.decoder)
+        load_decoder_weights(model.decoder, self.decoder)
         return model
 
 

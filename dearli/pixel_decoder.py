@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from .recognition import resize
 
 # %% auto #0
-__all__ = ['sine_code', 'WeightedSum', 'deformable', 'compass', 'DeformableAttention', 'PixelLayer', 'homes', 'PixelDecoder']
+__all__ = ['sine_code', 'WeightedSum', 'deformable', 'initial_offsets', 'DeformableAttention', 'PixelLayer', 'reference_points',
+           'PixelDecoder']
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #4b8e4df5
 def _axis_code(
@@ -60,7 +61,9 @@ class WeightedSum(torch.autograd.Function):
 def deformable(
     value: Float[Tensor, "b n m d"],  # tokens of all levels, one vector per head
     sizes: list[tuple[int, int]],  # height and width per level, n cells in all
-    places: Float[Tensor, "b m l p q 2"],  # where to look per head, level, point and query: (x, y) in [-1, 1]
+    sampling_locations: Float[
+        Tensor, "b m l p q 2"
+    ],  # where to look per head, level, point and query: (x, y) in [-1, 1]
     weights: Float[Tensor, "b m l p q"],  # how much each place counts
 ) -> Float[Tensor, "b q md"]:  # attended values, heads side by side
     "Sum bilinear samples of several maps at given places with given weights."
@@ -70,7 +73,7 @@ def deformable(
     for l, ((h, w), level) in enumerate(zip(sizes, maps)):
         seen = F.grid_sample(
             level.unflatten(-1, (h, w)),
-            places[:, :, l].flatten(0, 1),
+            sampling_locations[:, :, l].flatten(0, 1),
             mode="bilinear",
             padding_mode="zeros",
             align_corners=False,
@@ -79,7 +82,7 @@ def deformable(
     return out.reshape(b, m * d, -1).transpose(1, 2)
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #2d0f96fb
-def compass(
+def initial_offsets(
     heads: int,  # attention heads
     levels: int,  # maps
     points: int,  # places per map and head
@@ -117,7 +120,7 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.offsets.bias.copy_(compass(self.heads, self.levels, self.points).flatten())
+            self.offsets.bias.copy_(initial_offsets(self.heads, self.levels, self.points).flatten())
 
     def forward(
         self,
@@ -165,7 +168,7 @@ class PixelLayer(nn.Module):
         return self.norm2(tokens + self.linear2(F.relu(self.linear1(tokens))))
 
 
-def homes(
+def reference_points(
     sizes: list[tuple[int, int]],  # height and width per level
     device: torch.device = None,  # where to put it
 ) -> Float[Tensor, "n 2"]:  # cell centres of all levels, (x, y) in [0, 1]
@@ -246,7 +249,7 @@ class PixelDecoder(nn.Module):
                 for size, level in zip(sizes, self.level_code)
             ]
         )
-        home = homes(sizes, device)
+        home = reference_points(sizes, device)
         for layer in self.layers:
             tokens = layer(tokens, code, home, sizes)
         parts = tokens.split([h * w for h, w in sizes], dim=1)

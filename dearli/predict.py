@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .clip import load_backbone, text_rows
+from .clip import load_backbone, build_text_classifier
 from .images import ImageFolder, read_image
 from dearli.io import (
     DearliError,
@@ -26,10 +26,10 @@ from dearli.io import (
     to_dict,
     write_json,
 )
-from .model import Segmenter, SegmenterConfig, fill, load_decoder, moving
+from .model import Segmenter, SegmenterConfig, load_decoder_weights, load_decoder, trainable_parameters
 from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
-from .train import lay
+from .train import copy_parameters_
 from .evaluate import segment_windows
 
 # %% auto #0
@@ -47,7 +47,9 @@ def pack_segmenter(
     alpha: float | None = 0.4,  # exponent of CLIP at prediction (Eq. 6); None: decoder alone
 ) -> Path:  # the file
     "Write a decoder with everything needed to use it again."
-    weights = model.decoder.state_dict() | {TRUNK + k: v.detach() for k, v in moving(model.backbone).items()}
+    weights = model.decoder.state_dict() | {
+        TRUNK + k: v.detach() for k, v in trainable_parameters(model.backbone).items()
+    }
     about = {"config": to_dict(model.cfg), "taxonomy": model.taxonomy.to_json(), "alpha": alpha}
     save_tensors(
         path,
@@ -140,11 +142,16 @@ def load_segmenter(
     taxonomy = Taxonomy.from_json(about["taxonomy"]) if classes is None else vocabulary(classes)
     trunk = load_backbone(about["backbone"])
     model = Segmenter(
-        trunk, taxonomy, text_rows(trunk, taxonomy.vocabulary) if hasattr(trunk, "embed") else None, cfg
+        trunk,
+        taxonomy,
+        build_text_classifier(trunk, taxonomy.vocabulary) if hasattr(trunk, "embed") else None,
+        cfg,
     )
-    fill(model.decoder, {k: v for k, v in weights.items() if not k.startswith(TRUNK)}, str(path))
-    lay(
-        moving(model.backbone),
+    load_decoder_weights(
+        model.decoder, {k: v for k, v in weights.items() if not k.startswith(TRUNK)}, str(path)
+    )
+    copy_parameters_(
+        trainable_parameters(model.backbone),
         {k.removeprefix(TRUNK): v for k, v in weights.items() if k.startswith(TRUNK)},
         str(path),
     )

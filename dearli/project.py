@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from .augment import ViewConfig
-from .clip import load_backbone, text_rows
+from .clip import load_backbone, build_text_classifier
 from .criterion import Criterion, CriterionConfig
 from .io import DearliError, from_dict, load_tensors, read_json, seeded, to_dict, write_json
 from .data.check import require
@@ -25,7 +25,7 @@ from .predict import load_segmenter
 from .study.records import SCORES, cell, make_record, spread
 from .show import side_by_side
 from .data.sources import PanopticSource, Source, open_data, open_labels, read_data_file
-from .train import Steps, TrainConfig, Trainer
+from .train import BatchSource, TrainConfig, Trainer
 from .evaluate import evaluate, segment
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluate import segment_windows
@@ -84,7 +84,7 @@ def build_own(
     "The model of a run, untrained"
     trunk = load_backbone(cfg.backbone)
     speaks = hasattr(trunk, "embed")
-    rows = text_rows(trunk, taxonomy.vocabulary) if speaks else None
+    rows = build_text_classifier(trunk, taxonomy.vocabulary) if speaks else None
     with torch.random.fork_rng():
         torch.manual_seed(seeded("initial weights", cfg.train.seed).initial_seed())
         return Segmenter(trunk, taxonomy, rows, cfg.model if speaks else replace(cfg.model, head="linear"))
@@ -117,7 +117,7 @@ def train_own(
         unlabelled=cfg.train.unlabelled if cfg.semi else 0,
         teacher_alpha=cfg.alpha if speaks else None,
     )
-    batches = Steps(data.labelled, data.unlabelled if cfg.semi else None, train, cfg.view)
+    batches = BatchSource(data.labelled, data.unlabelled if cfg.semi else None, train, cfg.view)
     start = load_decoder(initial)[0] if initial else None
     about = {
         "backbone": cfg.backbone,

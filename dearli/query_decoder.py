@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from .clip import TextRows
+from .clip import TextClassifier
 from .pixel_decoder import sine_code
 from .recognition import class_scores, inverse_temperature, mask_pool, resize
 
 # %% auto #0
-__all__ = ['Prediction', 'Attention', 'visible', 'QueryLayer', 'mlp', 'QueryDecoder', 'LinearHead', 'LanguageHead',
+__all__ = ['Prediction', 'Attention', 'attention_mask', 'QueryLayer', 'mlp', 'QueryDecoder', 'LinearHead', 'LanguageHead',
            'predict_stages']
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #002ae7cf
@@ -75,7 +75,7 @@ class Attention(nn.Module):
         return self.out(F.scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2))
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #78769202
-def visible(
+def attention_mask(
     logits: Float[Tensor, "b q n"],  # current mask logits at the resolution of the keys
 ) -> Bool[Tensor, "b 1 q n"]:  # cells each query may attend to
     "Allow attention inside the current mask, or everywhere if it is empty."
@@ -163,7 +163,7 @@ class QueryDecoder(nn.Module):
             if i < len(self.layers):
                 level = i % len(maps)
                 state = self.layers[i](
-                    state, self.place.weight, *memory[level], visible(vector.detach() @ small[level])
+                    state, self.place.weight, *memory[level], attention_mask(vector.detach() @ small[level])
                 )
         return stages
 
@@ -201,7 +201,7 @@ class LanguageHead(nn.Module):
     def forward(
         self,
         states: Float[Tensor, "... q d"],  # normalised query states
-        rows: TextRows,  # text rows of the class names
+        rows: TextClassifier,  # text rows of the class names
         pooled: Float[Tensor, "... q k"]
         | None = None,  # mask features pooled under each mask, if the head wants them
     ) -> Float[Tensor, "... q c1"]:  # class logits, no-object last
@@ -217,7 +217,7 @@ def predict_stages(
     stages: list[tuple[Tensor, Tensor]],  # states and mask logits from `QueryDecoder`
     features: Float[Tensor, "b d h w"],  # mask features
     head: nn.Module,  # linear or language head
-    rows: TextRows | None = None,  # text rows for a language head
+    rows: TextClassifier | None = None,  # text rows for a language head
 ) -> Prediction:  # the last stage, earlier ones as `aux`
     "Name the queries of all stages with one call of the head."
     states, pooled = torch.stack([state for state, _ in stages]), None

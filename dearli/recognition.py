@@ -10,14 +10,16 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from .clip import TextRows
+from .clip import TextClassifier
 
 # %% auto #0
-__all__ = ['Rule', 'resize', 'mask_pool', 'synonym_index', 'class_scores', 'inverse_temperature', 'zero_shot', 'ensemble',
+__all__ = ['Convention', 'resize', 'mask_pool', 'synonym_index', 'class_scores', 'inverse_temperature', 'zero_shot', 'ensemble',
            'bare_product', 'posterior']
 
 # %% ../nbs/3-method/02_recognition.ipynb #bf76f15c
-Rule = Literal["code", "paper"]  # what to follow where the official code and the paper's formulas differ
+Convention = Literal[
+    "code", "paper"
+]  # what to follow where the official code and the paper's formulas differ
 
 
 def resize(
@@ -35,7 +37,7 @@ def resize(
 def mask_pool(
     dense: Float[Tensor, "b k h w"],  # dense feature map
     mask_logits: Float[Tensor, "b q h2 w2"],  # mask logits at any resolution
-    rule: Rule = "code",  # 'code': shrink the logits, then cut; 'paper': cut, then shrink the mask
+    rule: Convention = "code",  # 'code': shrink the logits, then cut; 'paper': cut, then shrink the mask
 ) -> Float[Tensor, "b q k"]:  # mean feature under each mask, 0 for an empty mask
     "Average the dense map under every mask (Eq. 4)."
     logits, size = mask_logits.detach(), dense.shape[-2:]
@@ -61,7 +63,7 @@ def synonym_index(
 
 def class_scores(
     embed: Float[Tensor, "... q d"],  # one embedding per query, any length
-    rows: TextRows,  # text rows of the class names
+    rows: TextClassifier,  # text rows of the class names
     void: Float[Tensor, "d"] | None,  # no-object embedding of any length; None for no void column
     scale: Float[Tensor, ""] | float,  # inverse temperature
 ) -> Float[Tensor, "... q c"]:  # class logits, with void as last column if given
@@ -87,8 +89,8 @@ def zero_shot(
     backbone,  # CLIP backbone: `.embed` (b q k -> b q d) and `.logit_scale`
     dense: Float[Tensor, "b k h w"],  # its dense map
     mask_logits: Float[Tensor, "b q h2 w2"],  # predicted masks
-    rows: TextRows,  # text rows of the class names
-    rule: Rule = "code",  # of mask pooling
+    rows: TextClassifier,  # text rows of the class names
+    rule: Convention = "code",  # of mask pooling
 ) -> Float[Tensor, "b q c"]:  # CLIP's class logits for every mask
     "Classify every mask with frozen CLIP (Eq. 4 and 5)."
     embed = backbone.embed(mask_pool(dense, mask_logits, rule))
@@ -99,7 +101,7 @@ def ensemble(
     in_logits: Float[Tensor, "... q c1"],  # decoder logits, void last
     clip_logits: Float[Tensor, "... q c"],  # CLIP logits over the same classes, no void
     alpha: float = 0.4,  # exponent of CLIP's posterior; the paper's 0.6 is the decoder's exponent
-    rule: Rule = "code",  # 'code': normalised, all queries; 'paper': the bare product, queries that are not void
+    rule: Convention = "code",  # 'code': normalised, all queries; 'paper': the bare product, queries that are not void
 ) -> Float[Tensor, "... q c1"]:  # log-probabilities, void last
     "Join decoder and CLIP posteriors by a geometric mean (Eq. 6)."
     if rule == "paper":

@@ -58,8 +58,12 @@ class Ema:
             raise DearliError(
                 f"student and teacher differ in {len(odd)} parameters such as {odd[0]!r}: build both from one configuration"
             )
-        moving = [k for k, p in mine.items() if p is not theirs[k]]
-        torch._foreach_lerp_([mine[k] for k in moving], [theirs[k].detach() for k in moving], 1 - decay)
+        trainable_parameters = [k for k, p in mine.items() if p is not theirs[k]]
+        torch._foreach_lerp_(
+            [mine[k] for k in trainable_parameters],
+            [theirs[k].detach() for k in trainable_parameters],
+            1 - decay,
+        )
         for k, b in decoder.named_buffers():
             self.decoder.get_buffer(k).copy_(b)
         return decay

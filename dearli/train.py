@@ -30,12 +30,19 @@ from dearli.io import (
     to_dict,
     write_json,
 )
-from .model import Segmenter, fill, load_decoder, moving, param_groups, save_decoder
+from dearli.model import (
+    Segmenter,
+    load_decoder_weights,
+    load_decoder,
+    trainable_parameters,
+    param_groups,
+    save_decoder,
+)
 from .panoptic import Panoptic, Segments
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
-__all__ = ['TrainConfig', 'epoch_order', 'Batch', 'Steps', 'Trainer', 'lay', 'load_student', 'read_snapshots']
+__all__ = ['TrainConfig', 'epoch_order', 'Batch', 'BatchSource', 'Trainer', 'copy_parameters_', 'load_student', 'read_snapshots']
 
 # %% ../nbs/3-method/11_train.ipynb #3587a956
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +104,7 @@ class Batch:
     unlabelled: list[Unlabelled]  # weak, strong and donor views
 
 
-class Steps(Dataset):
+class BatchSource(Dataset):
     "Batches indexed by step; DearliError for an empty labelled or unlabelled set."
 
     def __init__(
@@ -127,15 +134,17 @@ class Steps(Dataset):
 
     def __getitem__(self, step: int) -> Batch:
         c = self.cfg
-        pairs = [self.label(step * c.batch, self.rank * c.batch + j) for j in range(c.batch)]
+        pairs = [self.labelled_sample(step * c.batch, self.rank * c.batch + j) for j in range(c.batch)]
         mine = range(self.rank * c.unlabelled, (self.rank + 1) * c.unlabelled)
         return Batch(
             [p[0] for p in pairs],
             [p[1] for p in pairs],
-            [self.mix(step, j) for j in mine] if self.pool is not None and step >= c.burn_in else [],
+            [self.unlabelled_sample(step, j) for j in mine]
+            if self.pool is not None and step >= c.burn_in
+            else [],
         )
 
-    def label(
+    def labelled_sample(
         self,
         first: int,  # images visited before this step
         place: int,  # in the global batch
@@ -151,7 +160,7 @@ class Steps(Dataset):
             return view, truth.targets()
         return view, (torch.zeros(len(truth), dtype=torch.long), truth)
 
-    def mix(
+    def unlabelled_sample(
         self,
         step: int,  # of the run
         place: int,  # in the global batch
@@ -172,7 +181,7 @@ class Trainer:
         self,
         model: Segmenter,  # backbone, student decoder, vocabulary
         cfg: TrainConfig,  # optimisation settings
-        batches: Steps,  # the batch of every step
+        batches: BatchSource,  # the batch of every step
         criterion: Criterion,  # matching and losses
         run: str | Path,  # run folder; made if missing
         initial: dict[str, Tensor] | None = None,  # decoder weights that student and teacher start from
@@ -188,7 +197,7 @@ class Trainer:
         )
         self.run, self.probe, self.step, self.seconds = Path(run), list(probe), 0, 0.0
         if initial is not None:
-            fill(model.decoder, initial, "the initial weights")
+            load_decoder_weights(model.decoder, initial, "the initial weights")
         ramp = initial is None if cfg.ramp is None else cfg.ramp
         follow = lambda module: Ema(module, decay=cfg.decay, ramp=ramp) if batches.pool is not None else None
         self.ema, self.ema_backbone = (
@@ -215,7 +224,7 @@ class Trainer:
             **(describe or {}),
         }
 
-    def losses(
+    def compute_losses(
         self,
         batch: Batch,  # labelled and unlabelled views
     ) -> dict[str, Tensor]:  # weighted terms and 'total'; unlabelled ones start with `pseudo_`
@@ -231,7 +240,7 @@ class Trainer:
         prepared, _ = self.model.prepare(views)
         features, watched = self.features(prepared, n + m)
         points = seeded_points(device, "points", self.cfg.seed, self.step, self.batches.rank)
-        pseudo = self.pseudo(watched, batch.unlabelled, prepared.shape[-2:]) if m else []
+        pseudo = self.make_pseudo_labels(watched, batch.unlabelled, prepared.shape[-2:]) if m else []
         with self.accelerator.autocast():
             prediction = self.model.decode(features, self.decoder, aux=self.criterion.cfg.deep)
         terms = self.criterion(
@@ -258,7 +267,7 @@ class Trainer:
         own = self.backbone(prepared[:students]) if students else None
         return own, self.ema_backbone.decoder(prepared[students:]) if len(prepared) > students else None
 
-    def pseudo(
+    def make_pseudo_labels(
         self,
         features,  # of weak views, then donors
         samples: list[Unlabelled],  # whose boxes say what is pasted where
@@ -270,13 +279,13 @@ class Trainer:
         )
         return mix_labels(labels[: len(samples)], labels[len(samples) :], [u.box for u in samples])
 
-    def advance(
+    def train_step(
         self,
         batch: Batch,  # of step `self.step`
     ) -> dict[str, Tensor]:  # the terms before the update
         "One optimiser update and one move of the teacher (Eq. 2); DearliError if the loss is not finite."
         self.model.train()
-        terms = self.losses(batch)
+        terms = self.compute_losses(batch)
         if not torch.isfinite(terms["total"]):
             raise DearliError(
                 f"{self.run}: the loss of step {self.step} is not finite: resume from the checkpoint with a lower lr or precision 'no'"
@@ -303,15 +312,17 @@ class Trainer:
         tensors = {f"student.{k}": v for k, v in self.model.decoder.state_dict().items()}
         if self.ema is not None:
             tensors |= {f"teacher.{k}": v for k, v in self.ema.decoder.state_dict().items()}
-        for name, weights in self.trunks().items():
+        for name, weights in self.backbone_weights().items():
             tensors |= {f"{name}.{k}": v for k, v in weights.items()}
         for i, p in enumerate(self.trainable()):
             tensors |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for k, v in self.optimizer.state[p].items()}
         return tensors
 
-    def trunks(self) -> dict[str, dict[str, Tensor]]:  # 'trunk' and 'teacher-trunk', by parameter name
+    def backbone_weights(
+        self,
+    ) -> dict[str, dict[str, Tensor]]:  # 'trunk' and 'teacher-trunk', by parameter name
         "Weights of backbones that train; none if it is frozen."
-        own = moving(self.model.backbone)
+        own = trainable_parameters(self.model.backbone)
         if self.ema_backbone is None:
             return {"trunk": own} if own else {}
         average = dict(self.ema_backbone.decoder.named_parameters())
@@ -334,11 +345,11 @@ class Trainer:
             return
         tensors, meta = load_tensors(path, self.accelerator.device)
         part = lambda name: {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
-        fill(self.model.decoder, part("student."), str(path))
+        load_decoder_weights(self.model.decoder, part("student."), str(path))
         if self.ema is not None:
-            fill(self.ema.decoder, part("teacher."), str(path))
-        for name, weights in self.trunks().items():
-            lay(weights, part(f"{name}."), str(path))
+            load_decoder_weights(self.ema.decoder, part("teacher."), str(path))
+        for name, weights in self.backbone_weights().items():
+            copy_parameters_(weights, part(f"{name}."), str(path))
         for i, p in enumerate(self.trainable()):
             # AdamW counts its steps on the host
             self.optimizer.state[p] = {
@@ -374,7 +385,7 @@ class Trainer:
             if stop is not None and self.step >= stop:
                 return self.run
             start = time.perf_counter()
-            terms = self.advance(batch)
+            terms = self.train_step(batch)
             self.seconds += time.perf_counter() - start
             self.report(terms, bar)
         self.finish()
@@ -452,12 +463,12 @@ class Trainer:
         save_decoder(self.run / "student.safetensors", self.model.decoder, self.model.cfg)
         if self.ema is not None:
             save_decoder(self.run / "teacher.safetensors", self.ema.decoder, self.model.cfg)
-        for name, weights in self.trunks().items():
+        for name, weights in self.backbone_weights().items():
             save_tensors(self.run / f"{name}.safetensors", weights)
 
 # %% ../nbs/3-method/11_train.ipynb #eac44f00
 @torch.no_grad()
-def lay(
+def copy_parameters_(
     weights: dict[str, Tensor],  # parameters by name, changed in place
     values: dict[str, Tensor],  # their new values
     where: str,  # file to name in messages
@@ -481,9 +492,9 @@ def load_student(
     run: str | Path,  # a finished run
 ) -> Segmenter:  # the same model
     "Fill a model with what a run trained: the decoder, and the trunk if it trained too."
-    fill(model.decoder, load_decoder(Path(run) / "student.safetensors")[0], str(run))
-    if own := moving(model.backbone):
-        lay(own, load_tensors(Path(run) / "trunk.safetensors")[0], str(run))
+    load_decoder_weights(model.decoder, load_decoder(Path(run) / "student.safetensors")[0], str(run))
+    if own := trainable_parameters(model.backbone):
+        copy_parameters_(own, load_tensors(Path(run) / "trunk.safetensors")[0], str(run))
     return model.eval()
 
 # %% ../nbs/3-method/11_train.ipynb #0428ae16

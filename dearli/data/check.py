@@ -35,7 +35,8 @@ from dearli.data.sources import (
 from .vocabularies import read_classes
 
 # %% auto #0
-__all__ = ['RULES', 'Finding', 'Report', 'as_text', 'Look', 'look_at', 'Seen', 'see', 'check', 'require', 'contact_sheet']
+__all__ = ['RULES', 'Finding', 'Report', 'as_text', 'ImageFacts', 'look_at', 'AnnotatedFacts', 'see', 'check', 'require',
+           'contact_sheet']
 
 # %% ../../nbs/5-data/06_check.ipynb #b46808ef
 _ERRORS = {
@@ -193,7 +194,7 @@ def _class_table(report: Report, rows: int) -> list[str]:
 
 # %% ../../nbs/5-data/06_check.ipynb #25f12f34
 @dataclass
-class Look:
+class ImageFacts:
     "What is known of an image file"
 
     size: tuple[int, int] = (0, 0)  # Height and width as stored
@@ -206,17 +207,19 @@ class Look:
 def look_at(
     path: Path,  # An image
     limit: int = 100_000_000,  # Most pixels
-) -> Look:
+) -> ImageFacts:
     "Read an image file and judge it"
-    out = Look()
+    out = ImageFacts()
     if not path.is_file():
-        return Look(notes=[("image-missing", f"{path} does not exist: correct the path or drop the entry.")])
+        return ImageFacts(
+            notes=[("image-missing", f"{path} does not exist: correct the path or drop the entry.")]
+        )
     data = path.read_bytes()
     try:
         with Image.open(io.BytesIO(data)) as image:
             out.size, out.mode = image.size[::-1], image.mode
             if image.size[0] * image.size[1] > limit:
-                return Look(
+                return ImageFacts(
                     out.size,
                     notes=[
                         (
@@ -229,7 +232,7 @@ def look_at(
             image.draft("L", tuple(max(1, s // 8) for s in image.size))
             grey = _grey(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        return Look(
+        return ImageFacts(
             out.size,
             notes=[("image-unreadable", f"{path} cannot be decoded ({e}): copy it again or leave it out.")],
         )
@@ -275,10 +278,10 @@ def _remarks(path: Path, image: Image.Image) -> list[tuple[str, str]]:
 
 # %% ../../nbs/5-data/06_check.ipynb #54540dd0
 @dataclass
-class Seen:
+class AnnotatedFacts:
     "What is known of an annotated image"
 
-    look: Look
+    look: ImageFacts
     notes: list[tuple[str, str]]
     rows: list[tuple[int, bool, int]] = field(default_factory=list)  # Class index, crowd, pixels
     pixels: int = 0  # Of the annotation
@@ -289,12 +292,12 @@ def see(
     source: Source,  # Labelled images
     i: int,  # Which
     limit: int,  # Most pixels
-) -> Seen:
+) -> AnnotatedFacts:
     "Read an image with its annotation and judge both"
     path = source.images[i]
     look = look_at(path, limit)
     declared, huge = source.declared[i], any(r == "image-huge" for r, _ in look.notes)
-    out = Seen(look, list(look.notes))
+    out = AnnotatedFacts(look, list(look.notes))
     if declared and look.size != (0, 0) and tuple(declared) != look.size:
         out.notes.append(
             (
@@ -321,7 +324,7 @@ def see(
     return out
 
 
-def _measure(out: Seen, raw, taxonomy: Taxonomy, path: Path) -> None:
+def _measure(out: AnnotatedFacts, raw, taxonomy: Taxonomy, path: Path) -> None:
     "Segments, void and what they reveal"
     area, place = count_ids(raw.ids), {c.id: k for k, c in enumerate(taxonomy.categories)}
     out.rows = [
@@ -364,7 +367,7 @@ def _parallel(task: Callable, items: Iterable, workers: int, progress: bool, nam
 
 def _labelled(
     name: str, part: Labels, taxonomy: Taxonomy, report: Report, how: dict
-) -> list[tuple[Path, Look]]:
+) -> list[tuple[Path, ImageFacts]]:
     "Check a labelled section; the looks at its images"
     add = lambda rule, message, where="": report.findings.append(Finding(rule, name, where, message))
     try:
@@ -395,13 +398,13 @@ def _labelled(
     return [(source.images[i], s.look) for i, s in zip(chosen, seen)]
 
 
-def _class_counts(k: int, seen: list[Seen]) -> dict:
+def _class_counts(k: int, seen: list[AnnotatedFacts]) -> dict:
     "Numbers of one class, crowds left out"
     rows = [[n for c, crowd, n in s.rows if c == k and not crowd] for s in seen]
     return {"segments": sum(map(len, rows)), "images": sum(map(bool, rows)), "pixels": sum(map(sum, rows))}
 
 
-def _facts(looks: list[Look]) -> dict:
+def _facts(looks: list[ImageFacts]) -> dict:
     "Numbers of the images of a section"
     sizes = sorted((o.size for o in looks if o.size != (0, 0)), key=lambda s: s[0] * s[1])
     ends = (
@@ -442,7 +445,7 @@ def _extra(source: Source, part: Labels, add: Callable) -> None:
         )
 
 # %% ../../nbs/5-data/06_check.ipynb #04aa814e
-def _overlaps(looks: dict[str, list[tuple[Path, Look]]], report: Report) -> None:
+def _overlaps(looks: dict[str, list[tuple[Path, ImageFacts]]], report: Report) -> None:
     "The same image twice"
     add = lambda *a: report.findings.append(Finding(*a))
     first: dict[bytes, tuple[str, Path]] = {}
@@ -482,8 +485,8 @@ def _overlaps(looks: dict[str, list[tuple[Path, Look]]], report: Report) -> None
 
 
 def _alike(
-    some: Iterable[tuple[Path, Look]],
-    others: Iterable[tuple[Path, Look]],
+    some: Iterable[tuple[Path, ImageFacts]],
+    others: Iterable[tuple[Path, ImageFacts]],
     bits: int = 24,
     most: int = 50_000_000,
 ) -> list[tuple[Path, Path]]:
@@ -571,7 +574,7 @@ def check(
     return report
 
 
-def _pool(file: DataFile, report: Report, how: dict) -> list[tuple[Path, Look]]:
+def _pool(file: DataFile, report: Report, how: dict) -> list[tuple[Path, ImageFacts]]:
     "Check the unlabelled images"
     add = lambda rule, message, where="": report.findings.append(Finding(rule, "unlabelled", where, message))
     if not file.unlabelled:

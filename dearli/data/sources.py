@@ -25,13 +25,13 @@ from .partitions import read_partition
 from .vocabularies import read_classes
 
 # %% auto #0
-__all__ = ['WARNINGS', 'Raw', 'Source', 'read_numbers', 'PanopticSource', 'count_ids', 'PngSource', 'merge_maps',
+__all__ = ['WARNINGS', 'RawAnnotation', 'Source', 'read_numbers', 'PanopticSource', 'count_ids', 'PngSource', 'merge_maps',
            'InstanceSource', 'ImageList', 'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file',
            'open_labels', 'Data', 'open_data']
 
 # %% ../../nbs/5-data/05_sources.ipynb #55665ea3
 @dataclass
-class Raw:
+class RawAnnotation:
     "An annotation as it is in the files"
 
     ids: Int[np.ndarray, "h w"]  # 0 = void
@@ -60,7 +60,7 @@ class Source:
     def __len__(self) -> int:
         return len(self.images)
 
-    def raw(self, i: int) -> Raw:
+    def raw(self, i: int) -> RawAnnotation:
         "The annotation of one image; raises `DearliError` if it cannot be read"
         raise NotImplementedError
 
@@ -140,7 +140,7 @@ class PanopticSource(Source):
         )
         self.declared = [_declared(i) for i, _ in entries]
 
-    def raw(self, i: int) -> Raw:
+    def raw(self, i: int) -> RawAnnotation:
         "PNG and JSON side by side"
         a, path = self.annotations[i], self.masks / self.annotations[i]["file_name"]
         ids, rows, notes = _rgb_ids(path), [], []
@@ -154,7 +154,7 @@ class PanopticSource(Source):
                 )
             else:
                 rows.append(s)
-        return Raw(ids, rows, notes + _compare(ids, rows, path, self.taxonomy))
+        return RawAnnotation(ids, rows, notes + _compare(ids, rows, path, self.taxonomy))
 
 
 def _declared(image: dict) -> tuple[int, int] | None:
@@ -296,7 +296,7 @@ class PngSource(Source):
         ids = {c.id for c in taxonomy.categories}
         self.void = set(void) - ids | ({0} - ids)
 
-    def raw(self, i: int) -> Raw:
+    def raw(self, i: int) -> RawAnnotation:
         "Merge the two maps"
         place = self.images[i].relative_to(self.folder).with_suffix(".png")
         semantic = read_numbers(self.semantic / place)
@@ -314,10 +314,10 @@ def merge_maps(
     taxonomy: Taxonomy,  # Classes by id
     void: set[int],  # Class values that mean nothing
     where: str,  # File to name in notes
-) -> Raw:
+) -> RawAnnotation:
     "Two maps become ids and rows; ids count up by class, then by instance"
     things, known = {c.id for c in taxonomy.categories if c.isthing}, {c.id for c in taxonomy.categories}
-    out = Raw(np.zeros(semantic.shape, np.int32), [])
+    out = RawAnnotation(np.zeros(semantic.shape, np.int32), [])
 
     def add(mask, category):
         out.rows.append({"id": len(out.rows) + 1, "category_id": category, "iscrowd": 0})
@@ -348,7 +348,7 @@ def merge_maps(
     return out
 
 # %% ../../nbs/5-data/05_sources.ipynb #8e273c3b
-def _instances(semantic, numbers, things: set[int], add, out: Raw, where: str) -> None:
+def _instances(semantic, numbers, things: set[int], add, out: RawAnnotation, where: str) -> None:
     "One row per instance number; notes where instance and semantic map disagree"
     pairs = count_ids(semantic.astype(np.int64) << 32 | numbers)
     under = defaultdict(dict)
@@ -415,11 +415,14 @@ class InstanceSource(Source):
         )
         self.declared = [_declared(i) for i in listed.values()]
 
-    def raw(self, i: int) -> Raw:
+    def raw(self, i: int) -> RawAnnotation:
         "Paint the instances of one image"
         if self.declared[i] is None:
             raise DearliError(f"{self.json} gives no height and width for {self.images[i].name}: add them.")
-        known, out = {c.id for c in self.taxonomy.categories}, Raw(np.zeros(self.declared[i], np.int32), [])
+        known, out = (
+            {c.id for c in self.taxonomy.categories},
+            RawAnnotation(np.zeros(self.declared[i], np.int32), []),
+        )
         for a in sorted(
             self.annotations[self.keys[i]], key=lambda a: (not a.get("iscrowd"), -a.get("area", 0))
         ):

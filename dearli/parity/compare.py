@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..official import official_name
-from ..clip import TextRows, load_backbone
+from ..clip import TextClassifier, load_backbone
 from ..criterion import Criterion, CriterionConfig, drop_empty, match_costs, pad_targets
 from ..io import DearliError, read_json
 from ..inference import panoptic_inference, restore_masks, semantic_inference, semantic_scores
@@ -44,7 +44,10 @@ def paper_model(
     names, counts = taxonomy(r), r.recipe.ADE_ROW_COUNTS
     text = r.recipe.text_rows(r.meta["text_rows"]["n"], r.meta["text_rows"]["dim"], r.salt)
     model = Segmenter(
-        load_backbone(backbone), names, TextRows(torch.from_numpy(text), counts), SegmenterConfig.paper()
+        load_backbone(backbone),
+        names,
+        TextClassifier(torch.from_numpy(text), counts),
+        SegmenterConfig.paper(),
     ).eval()
     lines = [
         line.split("\t")
@@ -258,7 +261,7 @@ def agnostic_rows(r: Reference, model: Segmenter) -> list[Row]:
     (tensors, about), names, text = r.load("losses_agnostic"), model.taxonomy, model.rows
     size = tuple(about["size"])
     model.zero_grad()
-    model.rename(Taxonomy("one", (Category(0, "segment", True),)), TextRows(text.rows[:1], [1]))
+    model.rename(Taxonomy("one", (Category(0, "segment", True),)), TextClassifier(text.rows[:1], [1]))
     prepared, _ = model.prepare([r.image(about["image"], size)])
     classes, masks = r.targets(about["targets_index"], size, about["targets"])
     points = lambda tag, shape: torch.from_numpy(r.recipe.points(f"agnostic/labelled/{tag}", shape, r.salt))

@@ -201,7 +201,7 @@ def cutmix_rows(r: Reference) -> list[Row]:
 # %% ../../nbs/7-parity/01_reference.ipynb #512102ca
 def parameters(
     shapes: dict[str, list[int]],  # by dotted name
-    fill: Callable,  # name and shape to an array
+    load_decoder_weights: Callable,  # name and shape to an array
 ) -> nn.Module:  # a module with just these parameters
     "Make a module out of named parameters."
     root = nn.Module()
@@ -212,7 +212,9 @@ def parameters(
             if not hasattr(at, step):
                 at.add_module(step, nn.Module())
             at = getattr(at, step)
-        at.register_parameter(last, nn.Parameter(torch.tensor(np.asarray(fill(name, shape), np.float32))))
+        at.register_parameter(
+            last, nn.Parameter(torch.tensor(np.asarray(load_decoder_weights(name, shape), np.float32)))
+        )
     return root
 
 

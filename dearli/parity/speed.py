@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
-from ..clip import TextRows, load_backbone
+from ..clip import TextClassifier, load_backbone
 from ..criterion import Criterion, CriterionConfig, Points, Targets
 from ..io import DearliError, seeded, to_dict
 from ..inference import panoptic_batch, semantic_batch
@@ -89,7 +89,7 @@ def speed_model(
         width = backbone.embed(torch.zeros(1, 1, backbone.dense_channels)).shape[-1]
         rows = F.normalize(torch.randn(sum(map(len, names.vocabulary)), width), dim=-1)
         return Segmenter(
-            backbone, names, TextRows(rows, [len(v) for v in names.vocabulary]), cfg.model
+            backbone, names, TextClassifier(rows, [len(v) for v in names.vocabulary]), cfg.model
         ).eval()
 
 

@@ -24,7 +24,7 @@ from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
 from ..sam import SOURCE, AgnosticDataset, SamConfig, label_images, load_sam, mask_file, read_masks
 from ..data.sources import Data, Source, open_data
-from .run import EMBEDDED, Benchmark, Row, StudyConfig
+from .run import EMBEDDED, Benchmark, Recipe, StudyConfig
 from ..train import TrainConfig
 from ..data.vocabularies import vocabulary
 
@@ -171,7 +171,7 @@ class Public(Benchmark):
         source = self.data().labelled.dataset
         return Chosen(source, range(len(source))[: cfg.masks], labelled=False)
 
-    def other(self, cfg: StudyConfig) -> Beside:  # with masks
+    def external_images(self, cfg: StudyConfig) -> Beside:  # with masks
         "Images of another set; DearliError if none were given."
         if self.elsewhere is None:
             raise DearliError(
@@ -278,7 +278,7 @@ FRAMES = {
 
 
 def estimated_hours(
-    row: Row,  # what is trained
+    row: Recipe,  # what is trained
     cfg: StudyConfig,  # published settings
     flops: dict,  # 'backbone' and 'decoder' operations for one image of 640 pixels
 ) -> float | None:  # on `GPU`; None where nothing is trained
@@ -298,7 +298,7 @@ def estimated_hours(
 # %% ../../nbs/6-study/06_benchmarks.ipynb #bc53dd8f
 def needs(
     name: str,  # of a row
-    row: Row,  # its preset
+    row: Recipe,  # its preset
     dataset: str,  # see `preset`
     records: Sequence[dict] = (),  # whose times count for the embedded world
 ) -> (
@@ -335,6 +335,6 @@ def needs(
     }
 
 
-def sam_used(row: Row) -> bool:  # are SAM's masks needed?
+def sam_used(row: Recipe) -> bool:  # are SAM's masks needed?
     "Whether a row needs SAM."
     return row.naive or row.warmup == "sam"

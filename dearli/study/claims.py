@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .records import spread
 from ..show import Drawing, bars
-from .run import find_row
+from .run import find_recipe
 from .tables import LABELS, find_table, markdown, paired_gains, printed_gain, signed, values
 
 # %% auto #0
@@ -36,7 +36,7 @@ def gains(
 ) -> list[float]:  # one per seed that both rows have
     "Gains of runs that share their seed; DearliError for a row that does not exist."
     for row in (claim.better, claim.worse):
-        find_row(row)
+        find_recipe(row)
     return paired_gains(records, dataset, claim.score, claim.better, claim.worse, split)
 
 

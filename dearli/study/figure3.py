@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from ..clip import TextRows, text_rows
+from ..clip import TextClassifier, build_text_classifier
 from ..images import Example
 from ..world.scenes import ShapesScenes
 from ..io import DearliError, data_path, nearest, read_json
@@ -99,11 +99,11 @@ def mask_embeddings(
 def rows_of(
     title: str,  # a backbone of `ORACLES`
     words: Words,  # vocabulary
-) -> TextRows:
+) -> TextClassifier:
     "Text rows of a vocabulary, each name embedded once."
     clip = backbone(ORACLES[title])
-    return TextRows(
-        torch.cat([text_rows(clip, [[n]]).rows for names in words.names for n in names]),
+    return TextClassifier(
+        torch.cat([build_text_classifier(clip, [[n]]).rows for names in words.names for n in names]),
         [len(n) for n in words.names],
     )
 

@@ -22,7 +22,7 @@ from ..predict import Predictor, load_segmenter
 from .records import read_records, spread
 from ..world.scenes import SHAPES
 from ..show import Drawing, bars, canvas, dots, draw_panoptic, look
-from .run import EMBEDDED, ROWS
+from .run import EMBEDDED, RECIPES
 from .walkthrough import Walkthrough, chips, choice, several, slider
 
 # %% auto #0
@@ -36,19 +36,19 @@ def recorded() -> dict[tuple[str, str], list[dict]]:  # (row, split) -> metrics,
     "The embedded study as shipped."
     found = {}
     for r in read_records(data_path("results", "shapes")):
-        if r["row"] in ROWS:
+        if r["row"] in RECIPES:
             found.setdefault((r["row"], r["split"]), []).append(r["metrics"])
     return found
 
 
 def runs_of(
-    row: str,  # a key of `ROWS`
+    row: str,  # a key of `RECIPES`
     split: str,  # labelled share
 ) -> list[dict]:  # metrics, one per seed
     "What was recorded of a row; DearliError where nothing was."
     if (row, split) not in recorded():
         raise DearliError(
-            f"{ROWS[row].title if row in ROWS else row} at {split} is not recorded: run `dearli study run {row}`, or choose another split."
+            f"{RECIPES[row].title if row in RECIPES else row} at {split} is not recorded: run `dearli study run {row}`, or choose another split."
         )
     return recorded()[row, split]
 
@@ -94,7 +94,7 @@ def groups_figure(
     table, sd = ({n.removeprefix("group "): {} for n in members(groups)} for _ in range(2))
     for row in methods:
         for name, values in zip(table, grouped(row, split, groups).values()):
-            table[name][ROWS[row].title], sd[name][ROWS[row].title] = over_seeds(values)
+            table[name][RECIPES[row].title], sd[name][RECIPES[row].title] = over_seeds(values)
     seeds = {len(runs_of(r, split)) for r in methods}
     title = f"PQ by class frequency, {split} labelled, " + (
         f"{max(seeds)} seeds" if max(seeds) > 1 else "one seed"
@@ -126,7 +126,7 @@ def labelled_scenes(split: str) -> tuple[list[int], int]:  # per class; of how m
 def classes_figure(split: str, methods: Sequence[str], groups: int, category: int) -> Drawing:
     "Draw PQ of every class, rarest first, one of them in bold."
     table = {
-        SHAPES.names[c]: {ROWS[r].title: class_mean(r, split, c) for r in methods} for c in by_frequency()
+        SHAPES.names[c]: {RECIPES[r].title: class_mean(r, split, c) for r in methods} for c in by_frequency()
     }
     return dots(
         table,
@@ -141,7 +141,7 @@ def class_report(split: str, methods: Sequence[str], category: int) -> str:  # H
     "The chosen class in words and numbers."
     shown, of = labelled_scenes(split)
     numbers = ", ".join(
-        f"{ROWS[r].title} {'-' if v is None else f'{v:.1f}'}"
+        f"{RECIPES[r].title} {'-' if v is None else f'{v:.1f}'}"
         for r in methods
         for v in [class_mean(r, split, category)]
     )
@@ -252,7 +252,7 @@ def walkthrough(
             controls["clicked" if changed == "category" else "category"].value = controls[changed].value
 
     classes, first = [(SHAPES.names[c], c) for c in by_frequency()], SHAPES.names.index(category)
-    rows = [(ROWS[r].title, r) for r in METHODS]
+    rows = [(RECIPES[r].title, r) for r in METHODS]
     controls = {
         "split": choice(EMBEDDED.splits),
         "methods": several(rows, ("m2f-ssl", "m2f-lang-ssl", "dear", "dearli")),

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from ..clip import ClipBackbone, TextRows, text_rows
+from ..clip import ClipBackbone, TextClassifier, build_text_classifier
 from ..io import DearliError
 from ..metrics import MeanIoU, PanopticQuality, PanopticScores
 from ..panoptic import Panoptic, Taxonomy
@@ -29,7 +29,7 @@ def name_segments(
     backbone: ClipBackbone,  # with a dense map
     image: UInt8[Tensor, "3 h w"],  # RGB
     truth: Panoptic,  # gives the masks; its classes are not looked at
-    rows: TextRows,  # the vocabulary
+    rows: TextClassifier,  # the vocabulary
 ) -> Int[Tensor, "n"]:  # class per segment
     "Name the segments of one image zero-shot."
     batch, _ = backbone.prepare([image])
@@ -68,14 +68,14 @@ def oracle_pq(
     backbone: ClipBackbone,  # with a dense map
     dataset: Sequence,  # items with `image` and `panoptic`
     taxonomy: Taxonomy,  # of the dataset
-    rows: TextRows | None = None,  # default: the taxonomy's vocabulary in the backbone's words
+    rows: TextClassifier | None = None,  # default: the taxonomy's vocabulary in the backbone's words
 ) -> Oracle:
     "Score zero-shot names on ground-truth masks. Raises `DearliError` for a backbone without a dense map."
     if backbone.dense_channels is None:
         raise DearliError(
             "an ImageNet backbone has no text tower and cannot name masks: choose a CLIP backbone."
         )
-    rows = rows or text_rows(backbone, taxonomy.vocabulary)
+    rows = rows or build_text_classifier(backbone, taxonomy.vocabulary)
     quality, c = PanopticQuality(taxonomy), len(taxonomy)
     confusion = np.zeros((c, c), np.int64)
     for i in range(len(dataset)):
@@ -94,7 +94,7 @@ def naive_scores(
 ) -> dict:  # 'panoptic' and 'semantic', as `train.evaluate` gives them
     "Score masks of unknown class under zero-shot names."
     rows, panoptic, semantic = (
-        text_rows(backbone, taxonomy.vocabulary),
+        build_text_classifier(backbone, taxonomy.vocabulary),
         PanopticQuality(taxonomy),
         MeanIoU(taxonomy),
     )

@@ -16,7 +16,7 @@ from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
 from ..world.scenes import SHAPES
 from ..show import Drawing, bars, curves, dots, side_by_side
-from .run import EMBEDDED, StudyConfig, find_row, oracle_check, run_name, run_row, train_row
+from .run import EMBEDDED, StudyConfig, find_recipe, oracle_check, run_name, run_row, train_row
 from ..train import read_snapshots
 from ..evaluate import segment
 
@@ -32,7 +32,7 @@ def class_bars(
     "PQ per class, rare classes first."
     order = [c for g in records[0]["metrics"]["groups"] for c in g["classes"]]
     table = {
-        SHAPES.names[c]: {find_row(r["row"]).title: r["metrics"]["per_class"]["pq"][c] for r in records}
+        SHAPES.names[c]: {find_recipe(r["row"]).title: r["metrics"]["per_class"]["pq"][c] for r in records}
         for c in order
     }
     return dots(
@@ -48,7 +48,7 @@ def group_bars(
     "PQ per frequency group (Figure 5)."
     names = [g["name"] for g in records[0]["metrics"]["groups"]]
     table = {
-        n: {find_row(r["row"]).title: r["metrics"]["groups"][i]["pq"] for r in records}
+        n: {find_recipe(r["row"]).title: r["metrics"]["groups"][i]["pq"] for r in records}
         for i, n in enumerate(names)
     }
     return bars(table, title="PQ by class frequency", width=7)
@@ -65,7 +65,10 @@ def scene_grid(
     "What each method makes of a few validation scenes."
     examples = [ShapesScenes(scenes, split="val")[i] for i in range(len(scenes))]
     models = {
-        find_row(n).title: (train_row(n, split, seed, cfg, runs, progress=False), find_row(n).eval_alpha)
+        find_recipe(n).title: (
+            train_row(n, split, seed, cfg, runs, progress=False),
+            find_recipe(n).eval_alpha,
+        )
         for n in rows
     }
     found = {t: segment(m.eval(), [e.image for e in examples], alpha)[0] for t, (m, alpha) in models.items()}
@@ -111,7 +114,7 @@ def pseudo_quality(
     for name in rows:
         history = read_snapshots(Path(runs) / run_name(name, split, seed))
         scores = {step: quality_of(labels, truth) for step, labels in history.items()}
-        series[find_row(name).title] = (list(scores), list(scores.values()))
+        series[find_recipe(name).title] = (list(scores), list(scores.values()))
     return curves(series, ylabel="PQ of pseudo-labels", marker="o")
 
 
@@ -178,7 +181,7 @@ def table_html(
             *(g["pq"] for g in m["groups"]),
         )
         cells = [
-            html.escape(find_row(r["row"]).title),
+            html.escape(find_recipe(r["row"]).title),
             *("-" if s is None else f"{s:.1f}" for s in scores),
             f"{r['time']['train_seconds']:.0f} s",
         ]
@@ -256,11 +259,11 @@ def study_report(
     records = [run_row(name, split, seed, cfg, runs, progress=False) for name in rows]
     figures = out / "figures"
     oracle, _ = oracle_section(cfg, figures)
-    learners = [n for n in rows if find_row(n).unlabelled]
+    learners = [n for n in rows if find_recipe(n).unlabelled]
     pseudo = "".join(
         figure_html(
             pseudo_history(n, split, seed, cfg, runs),
-            f"{find_row(n).title}. {STORY['pseudo']}",
+            f"{find_recipe(n).title}. {STORY['pseudo']}",
             figures / f"pseudo_{n}",
         )
         for n in learners
@@ -310,8 +313,12 @@ def quickstart(
     records = []
     for i, name in enumerate(rows):
         say(
-            f"{i + 2}/{len(rows) + 2}  {find_row(name).title}: {cfg.train.steps} steps on {split} of the labels"
-            + (f", after {cfg.warmup_steps} steps of warm-up on SAM masks" if find_row(name).warmup else "")
+            f"{i + 2}/{len(rows) + 2}  {find_recipe(name).title}: {cfg.train.steps} steps on {split} of the labels"
+            + (
+                f", after {cfg.warmup_steps} steps of warm-up on SAM masks"
+                if find_recipe(name).warmup
+                else ""
+            )
         )
         records.append(run_row(name, split, seed, cfg, out, progress=progress))
         m = records[-1]["metrics"]
@@ -332,7 +339,7 @@ def score_table(
     for r in records:
         m = r["metrics"]
         lines.append(
-            f"{find_row(r['row']).title:28}"
+            f"{find_recipe(r['row']).title:28}"
             + "".join(f"{m[k]:7.1f}" for k in ("pq", "sq", "rq", "miou"))
             + "".join(f"{'-' if g['pq'] is None else format(g['pq'], '.1f'):>12}" for g in m["groups"])
         )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..augment import ViewConfig
-from ..clip import Backbone, load_backbone, text_rows
+from ..clip import Backbone, load_backbone, build_text_classifier
 from ..criterion import Criterion, CriterionConfig
 from ..images import Example
 from ..world.scenes import ShapesScenes, shapes_partition
@@ -27,17 +27,17 @@ from ..panoptic import Taxonomy
 from .records import make_record
 from ..sam import AgnosticDataset, SamConfig, label_images, load_sam
 from ..world.scenes import SHAPES
-from ..train import Steps, TrainConfig, Trainer, load_student
+from ..train import BatchSource, TrainConfig, Trainer, load_student
 from ..evaluate import evaluate
 
 # %% auto #0
-__all__ = ['WARMUPS', 'ROWS', 'DEAR', 'ORACLES', 'EMBEDDED', 'Row', 'find_row', 'StudyConfig', 'Benchmark', 'TrueMasks', 'Shapes',
-           'scene_frequency', 'backbone', 'build', 'run_name', 'warmup_name', 'warm_up', 'train_row', 'train_seconds',
-           'spent', 'score_row', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
+__all__ = ['WARMUPS', 'RECIPES', 'DEAR', 'ORACLES', 'EMBEDDED', 'Recipe', 'find_recipe', 'StudyConfig', 'Benchmark', 'TrueMasks',
+           'Shapes', 'scene_frequency', 'backbone', 'build', 'run_name', 'warmup_name', 'warm_up', 'train_row',
+           'train_seconds', 'training_time', 'score_row', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/05_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Recipe:
     "One row of a table: what is trained and how it is scored."
 
     title: str  # as in the paper's tables
@@ -60,9 +60,9 @@ WARMUPS = {
     "labelled": "true masks of the labelled images alone",
 }
 
-ROWS = {
-    "m2f": Row(title="M2F", backbone="imagenet", head="linear", unlabelled=False, table="Table 1 row 1"),
-    "m2f-ft": Row(
+RECIPES = {
+    "m2f": Recipe(title="M2F", backbone="imagenet", head="linear", unlabelled=False, table="Table 1 row 1"),
+    "m2f-ft": Recipe(
         title="M2F, fine-tuned",
         backbone="imagenet",
         head="linear",
@@ -70,50 +70,50 @@ ROWS = {
         frozen=False,
         table="Table 1 row 2",
     ),
-    "m2f-ssl": Row(title="M2F + SSL", backbone="imagenet", head="linear", table="Table 1 row 3, frozen"),
-    "m2f-ft-ssl": Row(
+    "m2f-ssl": Recipe(title="M2F + SSL", backbone="imagenet", head="linear", table="Table 1 row 3, frozen"),
+    "m2f-ft-ssl": Recipe(
         title="M2F + SSL, fine-tuned",
         backbone="imagenet",
         head="linear",
         frozen=False,
         table="Table 1 row 3, Tables 3, 5",
     ),
-    "m2f-clip": Row(title="M2F on CLIP", head="linear", unlabelled=False, table="Table 1 row 4"),
-    "m2f-clip-ft": Row(
+    "m2f-clip": Recipe(title="M2F on CLIP", head="linear", unlabelled=False, table="Table 1 row 4"),
+    "m2f-clip-ft": Recipe(
         title="M2F on CLIP, fine-tuned", head="linear", unlabelled=False, frozen=False, table="Table 1 row 5"
     ),
-    "m2f-clip-ft-ssl": Row(
+    "m2f-clip-ft-ssl": Recipe(
         title="M2F + SSL on CLIP, fine-tuned", head="linear", frozen=False, table="Table 1 row 6"
     ),
-    "m2f-lang": Row(title="M2F-Lang", unlabelled=False, table="Table 1 row 7, Table 2"),
-    "m2f-lang-ens": Row(
+    "m2f-lang": Recipe(title="M2F-Lang", unlabelled=False, table="Table 1 row 7, Table 2"),
+    "m2f-lang-ens": Recipe(
         title="M2F-Lang + P_ENS eval only",
         unlabelled=False,
         eval_alpha=0.4,
         trains="m2f-lang",
         table="Table 1 row 8, Table 2",
     ),
-    "m2f-lang-ssl": Row(title="M2F-Lang + SSL", table="Table 1 row 9, Tables 2, 7"),
-    "m2f-lang-ssl-ens": Row(
+    "m2f-lang-ssl": Recipe(title="M2F-Lang + SSL", table="Table 1 row 9, Tables 2, 7"),
+    "m2f-lang-ssl-ens": Recipe(
         title="M2F-Lang + SSL + P_ENS eval only",
         eval_alpha=0.4,
         trains="m2f-lang-ssl",
         table="Table 1 row 10",
     ),
-    "dear": Row(title="DEAR", teacher_alpha=0.4, eval_alpha=0.4, table="Table 1 row 11, Tables 2-6, 8"),
-    "dearli": Row(
+    "dear": Recipe(title="DEAR", teacher_alpha=0.4, eval_alpha=0.4, table="Table 1 row 11, Tables 2-6, 8"),
+    "dearli": Recipe(
         title="DEARLi", teacher_alpha=0.4, eval_alpha=0.4, warmup="sam", table="Table 1 row 12, Tables 2-6"
     ),
 }
 
 # %% ../../nbs/6-study/05_run.ipynb #5e0e5356
-DEAR = ROWS["dear"]
-ROWS |= {
+DEAR = RECIPES["dear"]
+RECIPES |= {
     "dearli-labelled": replace(
-        ROWS["dearli"], title="DEAR, warm-up on labelled masks", warmup="labelled", table="Table 6"
+        RECIPES["dearli"], title="DEAR, warm-up on labelled masks", warmup="labelled", table="Table 6"
     ),
     "dearli-other": replace(
-        ROWS["dearli"], title="DEARLi, SAM masks of other images", warmup="other", table="Table 6"
+        RECIPES["dearli"], title="DEARLi, SAM masks of other images", warmup="other", table="Table 6"
     ),
     "dear-clip": replace(
         DEAR, title="DEAR, P_CLIP teacher only", teacher_alpha=1.0, eval_alpha=None, table="Table 7"
@@ -129,22 +129,26 @@ ROWS |= {
         for paper, clip in ((0.4, 0.6), (0.5, 0.5), (0.7, 0.3), (0.8, 0.2))
     },
     "dear-small": replace(DEAR, title="DEAR, small backbone", size="small", table="Figure 6"),
-    "dearli-small": replace(ROWS["dearli"], title="DEARLi, small backbone", size="small", table="Figure 6"),
+    "dearli-small": replace(
+        RECIPES["dearli"], title="DEARLi, small backbone", size="small", table="Figure 6"
+    ),
     "dear-large": replace(DEAR, title="DEAR, large backbone", size="large", table="Figure 6"),
-    "dearli-large": replace(ROWS["dearli"], title="DEARLi, large backbone", size="large", table="Figure 6"),
-    "naive": Row(
+    "dearli-large": replace(
+        RECIPES["dearli"], title="DEARLi, large backbone", size="large", table="Figure 6"
+    ),
+    "naive": Recipe(
         title="SAM + CLIP, no training", unlabelled=False, naive=True, table="section 4.3, in the text"
     ),
 }
 
 
-def find_row(
+def find_recipe(
     name: str,  # a key of ROWS
-) -> Row:  # its preset
+) -> Recipe:  # its preset
     "Look a row up; DearliError names the nearest for a misspelt one."
-    if name not in ROWS:
-        raise DearliError(f"no row is called {name!r}: {nearest(name, ROWS)}.")
-    return ROWS[name]
+    if name not in RECIPES:
+        raise DearliError(f"no row is called {name!r}: {nearest(name, RECIPES)}.")
+    return RECIPES[name]
 
 # %% ../../nbs/6-study/05_run.ipynb #18903656
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +185,7 @@ class Benchmark:
     config: StudyConfig  # what a run costs
     sam: str | Path | None = "shapes-sam"  # checkpoint that makes masks; None: they must be there
 
-    def backbone_of(self, row: Row) -> str:  # a name for `load_backbone`
+    def backbone_of(self, row: Recipe) -> str:  # a name for `load_backbone`
         "The weights a row means; DearliError if there are none of that size."
         kind = f"{row.backbone} {row.size}"
         if kind not in self.backbones:
@@ -190,7 +194,7 @@ class Benchmark:
             )
         return self.backbones[kind]
 
-    def home(self, folder: str | Path) -> Path:  # where its runs or records lie
+    def run_root(self, folder: str | Path) -> Path:  # where its runs or records lie
         "The folder itself for the embedded world, a folder of its own for every other."
         return Path(folder) if self.name == "shapes" else Path(folder) / self.name
 
@@ -217,7 +221,9 @@ class Benchmark:
         "The images of a warm-up."
         if source == "labelled":
             return TrueMasks(self.labelled(split, seed))
-        return self.masked(self.training(cfg) if source == "sam" else self.other(cfg), cfg, runs, progress)
+        return self.masked(
+            self.training(cfg) if source == "sam" else self.external_images(cfg), cfg, runs, progress
+        )
 
 # %% ../../nbs/6-study/05_run.ipynb #8b411faf
 class TrueMasks:
@@ -254,7 +260,7 @@ class Shapes(Benchmark):
         "The first training scenes, without truth."
         return ShapesScenes(range(min(cfg.masks, cfg.scenes)), labelled=False)
 
-    def other(self, cfg: StudyConfig) -> ShapesScenes:
+    def external_images(self, cfg: StudyConfig) -> ShapesScenes:
         "As many scenes of another stream, all classes equally frequent."
         return ShapesScenes(
             range(min(cfg.masks, cfg.scenes)), split="other", labelled=False, classes="uniform"
@@ -302,7 +308,7 @@ def backbone(
 
 
 def build(
-    row: Row,  # backbone and head
+    row: Recipe,  # backbone and head
     cfg: StudyConfig,  # sizes
     seed: int = 0,  # of the initial decoder weights
     bench: Benchmark = EMBEDDED,  # weights and classes
@@ -311,7 +317,7 @@ def build(
     "The model of a row, untrained; a backbone that trains is loaded anew, a frozen one is shared."
     trunk = (backbone if row.frozen else load_backbone)(bench.backbone_of(row))
     taxonomy = bench.taxonomy.agnostic() if agnostic else bench.taxonomy
-    rows = text_rows(trunk, taxonomy.vocabulary) if hasattr(trunk, "embed") else None
+    rows = build_text_classifier(trunk, taxonomy.vocabulary) if hasattr(trunk, "embed") else None
     with torch.random.fork_rng():
         torch.manual_seed(seeded("initial weights", seed).initial_seed())
         return Segmenter(trunk, taxonomy, rows, replace(cfg.model, head=row.head, freeze_backbone=row.frozen))
@@ -323,7 +329,7 @@ def run_name(row: str, split: str, seed: int) -> str:  # 'dear_1-64_s0'
 
 # %% ../../nbs/6-study/05_run.ipynb #b27d0878
 def warmup_name(
-    row: Row,  # source and backbone
+    row: Recipe,  # source and backbone
     split: str,  # labelled share
     seed: int,  # of the run
 ) -> str:  # 'warmup_s0', 'warmup_labelled_1-64_s0', ...
@@ -333,7 +339,7 @@ def warmup_name(
 
 
 def warm_up(
-    row: Row,  # source, backbone and head
+    row: Recipe,  # source, backbone and head
     split: str,  # labelled share
     seed: int,  # of the decoder and the batches
     cfg: StudyConfig,  # steps, masks, sizes
@@ -354,7 +360,7 @@ def warm_up(
             precision=cfg.warmup_precision if torch.cuda.is_available() else "no",
         )
         images = bench.agnostic(row.warmup, split, seed, cfg, Path(runs), progress)
-        batches = Steps(images, None, train, replace(cfg.view, crop=cfg.warmup_crop or cfg.view.crop))
+        batches = BatchSource(images, None, train, replace(cfg.view, crop=cfg.warmup_crop or cfg.view.crop))
         Trainer(model, train, batches, Criterion(cfg.criterion.agnostic()), run).fit(progress)
     return load_decoder(run / "student.safetensors")[0]
 
@@ -369,7 +375,7 @@ def train_row(
     bench: Benchmark = EMBEDDED,  # images and weights
 ) -> Segmenter:  # trained
     "Train a row, or load what was trained."
-    row, runs = find_row(name), bench.home(runs)
+    row, runs = find_recipe(name), bench.run_root(runs)
     run = runs / run_name(name, split, seed)
     if row.naive:
         raise DearliError(f"row {name!r} trains nothing: score it with `dearli study run {name}`")
@@ -393,7 +399,7 @@ def train_row(
         Trainer(
             model,
             train,
-            Steps(few, many, train, cfg.view),
+            BatchSource(few, many, train, cfg.view),
             Criterion(cfg.criterion),
             run,
             initial,
@@ -410,14 +416,14 @@ def train_seconds(
     return float(load_tensors(run / "checkpoint.safetensors")[1]["seconds"])
 
 
-def spent(
+def training_time(
     name: str,  # a key of ROWS
     split: str,  # labelled share
     seed: int,  # of the run
     runs: Path,  # where run folders live
 ) -> dict:  # train_seconds and, with a warm-up, warmup_seconds
     "How long the training behind a row took."
-    row = find_row(name)
+    row = find_recipe(name)
     if row.naive:
         return {"train_seconds": 0.0}
     took = {"train_seconds": train_seconds(runs / run_name(row.trains or name, split, seed))}
@@ -435,12 +441,12 @@ def score_row(
     bench: Benchmark = EMBEDDED,  # images and weights
 ) -> dict:  # pq, sq, rq, miou, things, stuff, per_class, groups
     "PQ, SQ, RQ, mIoU, per class and per frequency group, on the validation images."
-    images, row = bench.validation(cfg), find_row(name)
+    images, row = bench.validation(cfg), find_recipe(name)
     if row.naive:
         scores = naive_scores(
             backbone(bench.backbone_of(row)),
             images,
-            bench.masked(images, cfg, bench.home(runs), progress),
+            bench.masked(images, cfg, bench.run_root(runs), progress),
             bench.taxonomy,
         )
     else:
@@ -468,8 +474,8 @@ def run_row(
     bench: Benchmark = EMBEDDED,  # images and weights
 ) -> dict:  # the record
     "Train and score one row, write its record; a recorded row is read, not run."
-    row, cfg = find_row(name), cfg or bench.config
-    path = bench.home(results or Path(runs) / "records") / f"{run_name(name, split, seed)}.json"
+    row, cfg = find_recipe(name), cfg or bench.config
+    path = bench.run_root(results or Path(runs) / "records") / f"{run_name(name, split, seed)}.json"
     if path.exists():
         return read_json(path)
     if split not in bench.splits:
@@ -488,7 +494,7 @@ def run_row(
         seed=seed,
         config=config,
         time={
-            **spent(name, split, seed, bench.home(runs)),
+            **training_time(name, split, seed, bench.run_root(runs)),
             "score_seconds": round(time.perf_counter() - start, 2),
         },
         metrics=metrics,
@@ -506,7 +512,7 @@ def run_study(
 ) -> list[dict]:  # records
     "Run rows × splits × seeds; what is recorded is skipped, what was cut off is resumed."
     for name in rows:
-        bench.backbone_of(find_row(name))
+        bench.backbone_of(find_recipe(name))
     return [
         run_row(name, split, seed, bench=bench, **options)
         for seed in seeds

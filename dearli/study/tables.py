@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from ..io import DearliError, data_path, nearest, read_json
 from .frequency import regroup
 from .records import SCORES, cell, spread
-from .run import EMBEDDED, ROWS
+from .run import EMBEDDED, RECIPES
 
 # %% auto #0
-__all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'printed', 'printed_gain', 'records_of',
-           'values', 'paired_gains', 'machines', 'beside', 'Grid', 'html_first', 'html_cells', 'merged', 'beside_text',
-           'framed', 'heading', 'footnotes', 'twin', 'signed', 'twin_text', 'group_table', 'group_text', 'oracle_table',
-           'oracle_text', 'study_tables']
+__all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'published_value', 'printed_gain',
+           'records_of', 'values', 'paired_gains', 'machines', 'compare_with_paper', 'Grid', 'html_first', 'html_cells',
+           'merged', 'beside_text', 'with_caption', 'heading', 'footnotes', 'embedded_table', 'signed', 'twin_text',
+           'group_table', 'group_text', 'oracle_table', 'oracle_text', 'study_tables']
 
 # %% ../../nbs/6-study/07_tables.ipynb #2ffb1a4e
 def summarise(
@@ -27,7 +27,7 @@ def summarise(
 ) -> list[dict]:  # one entry per row and split
     "Mean, standard deviation and number of seeds of every score, and of PQ per frequency group."
     table, splits = [], sorted({r["split"] for r in records}, key=lambda s: -int(s.split("/")[1]))
-    for name, row in ROWS.items():
+    for name, row in RECIPES.items():
         for split in splits:
             runs = [
                 r["metrics"]
@@ -70,7 +70,7 @@ def format_table(
                 for s in splits
             ),
         ]
-        for name, row in ROWS.items()
+        for name, row in RECIPES.items()
         if any(e["row"] == name for e in table)
     ]
     return markdown(["method", *splits], rows)
@@ -102,7 +102,7 @@ def find_table(
     return tables[str(number)]
 
 
-def printed(
+def published_value(
     line: dict,  # of a published table
     score: str,  # which score
     at: int,  # which split
@@ -119,7 +119,7 @@ def printed_gain(
     at: int,  # which split
 ) -> float | None:  # points
     "The difference of two published numbers; None where one is missing."
-    pair = [printed(lines[r], score, at) if r in lines else None for r in (better, worse)]
+    pair = [published_value(lines[r], score, at) if r in lines else None for r in (better, worse)]
     return None if None in pair else pair[0] - pair[1]
 
 # %% ../../nbs/6-study/07_tables.ipynb #33e2ef6d
@@ -165,7 +165,7 @@ def machines(
     return sorted(f"{chip}, {cores} cores" for chip, cores in chips)
 
 # %% ../../nbs/6-study/07_tables.ipynb #ff378d7e
-def beside(
+def compare_with_paper(
     number: str | int,  # see `find_table`
     records: Sequence[dict],  # study records
     score: str | None = None,  # one the table prints; None: its own
@@ -178,7 +178,7 @@ def beside(
         cells = []
         for i, split in enumerate(t["splits"]):
             mine = values(records, t["dataset"], score, r["row"], split)
-            theirs, ours = printed(r, score, i), spread([*mine.values()]) if mine else None
+            theirs, ours = published_value(r, score, i), spread([*mine.values()]) if mine else None
             made = records_of(records, t["dataset"], r["row"], split)
             cells.append(
                 {
@@ -271,7 +271,7 @@ LABELS = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "miou": "mIoU"}
 
 
 def beside_text(
-    done: dict,  # from `beside`
+    done: dict,  # from `compare_with_paper`
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
     "Three columns per split: published, ours, difference."
@@ -285,11 +285,11 @@ def beside_text(
         return paper, cell(c["ours"]), "" if c["difference"] is None else f"{c['difference']:+.1f}"
 
     rows = [((r["title"],), [three(r, c) for c in r["cells"]]) for r in done["rows"]]
-    return framed(done, Grid(False, [(s, ("paper", "ours", "Δ")) for s in done["splits"]], rows), page)
+    return with_caption(done, Grid(False, [(s, ("paper", "ours", "Δ")) for s in done["splits"]], rows), page)
 
 
-def framed(
-    done: dict,  # from `beside` or `twin`
+def with_caption(
+    done: dict,  # from `compare_with_paper` or `embedded_table`
     grid: Grid,  # its cells
     page: bool,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
@@ -298,7 +298,7 @@ def framed(
 
 
 def heading(
-    done: dict,  # from `beside` or `twin`
+    done: dict,  # from `compare_with_paper` or `embedded_table`
 ) -> str:  # 'Table 1. ADE20K panoptic (PQ)'
     "Name a table."
     name = (
@@ -310,7 +310,7 @@ def heading(
 
 
 def footnotes(
-    done: dict,  # from `beside` or `twin`
+    done: dict,  # from `compare_with_paper` or `embedded_table`
 ) -> str:  # Markdown list, perhaps empty
     "What to know about a table."
     return "\n".join(
@@ -319,11 +319,11 @@ def footnotes(
     )
 
 # %% ../../nbs/6-study/07_tables.ipynb #4febd0f3
-def twin(
+def embedded_table(
     number: str | int,  # see `find_table`
     records: Sequence[dict],  # study records
     score: str | None = None,  # None: the table's own
-) -> dict:  # as `beside`, with gains: `over`, `gain` and `published_gain`
+) -> dict:  # as `compare_with_paper`, with gains: `over`, `gain` and `published_gain`
     "A table of the embedded world, with the published effects beside ours."
     t = find_table(number)
     score, lines = score or t["score"], {r["row"]: r for r in t["rows"] if r["row"]}
@@ -344,7 +344,7 @@ def twin(
     rows = [
         {**{k: r.get(k) for k in ("row", "title", "over")}, "cells": [one(row, i, s) for i, s in pairs]}
         for row, r in lines.items()
-        if f"{ROWS[row].backbone} {ROWS[row].size}" in EMBEDDED.backbones
+        if f"{RECIPES[row].backbone} {RECIPES[row].size}" in EMBEDDED.backbones
     ]
     notes = [
         f"no number was published for the embedded world; the paper's gains are on {t['dataset']}, split by split from the smallest"
@@ -373,7 +373,7 @@ def signed(
 
 
 def twin_text(
-    done: dict,  # from `twin`
+    done: dict,  # from `embedded_table`
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
     "Per split: ours, its gain, and the published gain of the same change."
@@ -390,7 +390,7 @@ def twin_text(
         for r in done["rows"]
     ]
     first = done["rows"][0]["cells"]
-    return framed(
+    return with_caption(
         done,
         Grid(
             True,
@@ -421,7 +421,7 @@ def group_table(
         rows.append(
             {
                 "row": line["row"],
-                "title": ROWS[line["row"]].title,
+                "title": RECIPES[line["row"]].title,
                 "groups": [spread(v) if v else None for v in seen],
             }
         )
@@ -509,5 +509,5 @@ def study_tables(
     if str(number) == "figure5":
         return (done := group_table(records, dataset or t["dataset"])), group_text(done)
     if dataset == "shapes":
-        return (done := twin(number, records, score)), twin_text(done, page)
-    return (done := beside(number, records, score)), beside_text(done, page)
+        return (done := embedded_table(number, records, score)), twin_text(done, page)
+    return (done := compare_with_paper(number, records, score)), beside_text(done, page)

@@ -23,8 +23,9 @@ from ..io import np_rng, save_tensors, seeded
 from .scenes import picture
 
 # %% auto #0
-__all__ = ['WebConfig', 'Pictures', 'web', 'Collages', 'collages', 'pool', 'encode_captions', 'contrast', 'fit', 'changes',
-           'ConvConfig', 'early', 'late', 'pretrain_conv', 'VitConfig', 'pretrain_vit', 'make_clips']
+__all__ = ['WebConfig', 'Pictures', 'caption_pool', 'Collages', 'collages', 'pool', 'encode_captions', 'contrast', 'fit',
+           'changes', 'ConvConfig', 'early', 'late', 'pretrain_conv', 'VitConfig', 'teacher_embeddings', 'pretrain_vit',
+           'make_clips']
 
 # %% ../../nbs/2-world/02_pretrain_clip.ipynb #658ac651
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Pictures:
     tokens: Int[Tensor, "n t"]  # their captions
 
 
-def web(
+def caption_pool(
     cfg: WebConfig = WebConfig(),  # how many of each kind
     context: int = 32,  # tokens per caption
 ) -> dict[str, Pictures]:  # by kind: close-ups together as 'close', 'texture', 'scene'
@@ -111,7 +112,7 @@ def _paste(rng, canvas: Tensor, second: Tensor | None, close: Pictures) -> tuple
 
 
 def collages(
-    pictures: dict[str, Pictures],  # from `web`
+    pictures: dict[str, Pictures],  # from `caption_pool`
     n: int,  # how many
     seed: int = 0,  # of the layout
     cells: int = 8,  # width and height of the dense map
@@ -260,7 +261,7 @@ def pretrain_conv(
 ) -> tuple[nn.Module, dict[str, Tensor]]:  # open_clip model, and what to ship
     "Train a convolutional CLIP."
     clip, generator = build_clip(clip_config(file), cfg.seed).eval(), seeded("pretrain", cfg.seed)
-    pictures = web(cfg.web, clip.context_length)
+    pictures = caption_pool(cfg.web, clip.context_length)
     pasted, scenes, trunk = (
         collages(pictures, cfg.web.collages, cfg.seed),
         pictures["scene"],
@@ -321,7 +322,7 @@ class VitConfig:
     seed: int = 0  # of the layout, the order and the new parts
 
 
-def _lesson(pasted: Collages, chunk: int = 32) -> tuple[Tensor, Tensor, nn.Module]:
+def teacher_embeddings(pasted: Collages, chunk: int = 32) -> tuple[Tensor, Tensor, nn.Module]:
     "Teacher embeddings and caption embeddings of all pieces, both (n, r, d), and the teacher."
     teacher, images, captions = load_backbone("shapes-conv"), [], []
     with torch.no_grad():
@@ -341,8 +342,8 @@ def pretrain_vit(
     log: Callable[[str], None] = print,  # told about the progress
 ) -> tuple[nn.Module, dict[str, Tensor]]:  # open_clip model, and what to ship
     "Train the ViT CLIP under the eyes of the convolutional one."
-    pasted = collages(web(cfg.web), cfg.web.collages, cfg.seed)
-    targets, captions, teacher = _lesson(pasted)
+    pasted = collages(caption_pool(cfg.web), cfg.web.collages, cfg.seed)
+    targets, captions, teacher = teacher_embeddings(pasted)
     log(f"{len(targets)} collages seen by the teacher")
     base, clip = (build_clip(clip_config("shapes_vit"), cfg.seed) for _ in range(2))
     for model in (base, clip):

@@ -191,11 +191,15 @@ def together(
     tokens, place = _tokens(sam, at), sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
     keys, fine = _halves(sam, e)
     cell = _cells(sam, at).repeat_interleave(tokens.shape[1], 1)
-    q, keys, gaze = _one_way(
+    q, keys, attention_localisation_loss = _one_way(
         sam.mask_decoder.transformer, tokens, keys + sam.prompt_encoder.no_mask_embed.weight, place, cell
     )
     q = q.view(*at.shape, *q.shape[1:])
-    return _cut(sam, q[:, :, 1:5], keys, fine), sam.mask_decoder.iou_prediction_head(q[:, :, 0]), gaze
+    return (
+        _cut(sam, q[:, :, 1:5], keys, fine),
+        sam.mask_decoder.iou_prediction_head(q[:, :, 0]),
+        attention_localisation_loss,
+    )
 
 # %% ../../nbs/2-world/03_pretrain_sam.ipynb #cadc6b9f
 def start(
@@ -322,11 +326,16 @@ def _step(sam: Sam, data: Pictures, cfg: PromptConfig, step: int) -> Tensor:
     chosen = torch.randint(len(data), (cfg.images,), generator=g)
     batch = mirrored(Pictures(data.images[chosen], data.levels[chosen]), g)
     at = draw_points(batch.levels, cfg.points[stage], g)
-    logits, forecast, gaze = (direct, together, prompted)[stage](sam, encode(sam, batch.images), at)
+    logits, forecast, attention_localisation_loss = (direct, together, prompted)[stage](
+        sam, encode(sam, batch.images), at
+    )
     fold = batch.levels.shape[-1] // logits.shape[-1]
     sample = draw_points(batch.levels[..., ::fold, ::fold], cfg.cells, g, 0.5)
     target = prompt_targets(batch.levels, at, logits.shape[-1])
-    return answer_loss(logits, forecast, target, sample, step < cfg.balanced)[0] + cfg.gaze * gaze
+    return (
+        answer_loss(logits, forecast, target, sample, step < cfg.balanced)[0]
+        + cfg.gaze * attention_localisation_loss
+    )
 
 
 def _optimisers(sam: Sam, cfg: PromptConfig) -> list[torch.optim.Optimizer]:
