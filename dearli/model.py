@@ -5,9 +5,9 @@
 # %% ../nbs/3-method/07_model.ipynb #17d16297
 from __future__ import annotations
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 import torch
 import torchvision.transforms.v2.functional as TF
 from jaxtyping import Float, UInt8
@@ -22,48 +22,44 @@ from .query_decoder import LanguageHead, LinearHead, Prediction, QueryDecoder, p
 from .recognition import Convention, ensemble, zero_shot
 
 # %% auto #0
-__all__ = ['NORMS', 'SegmenterConfig', 'Decoder', 'Segmenter', 'short_edge_size', 'resize_for_test', 'param_groups',
-           'save_decoder', 'load_decoder', 'trainable_parameters', 'load_decoder_weights']
+__all__ = ['NORMS', 'DecoderSizes', 'SegmenterConfig', 'Decoder', 'Segmenter', 'short_edge_size', 'resize_for_test',
+           'param_groups', 'save_decoder', 'load_decoder', 'trainable_parameters', 'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
 @dataclass(frozen=True, kw_only=True)
-class SegmenterConfig:
-    "Sizes and options of a segmenter; the defaults are the paper's."
+class DecoderSizes:
+    "Sizes and options of a decoder, which a user may set; the defaults are the paper's."
 
-    head: Literal["language", "linear"] = (
-        "language"  # text rows as class weights (M2F-Lang), or a closed list (M2F)
-    )
     levels: tuple[int, ...] = (32, 16, 8)  # strides of the pixel decoder, coarse to fine
     mask_stride: int = 4  # stride of the mask logits
     dim: int = 256  # channels of tokens and queries, a multiple of 8
     mask_dim: int = 256  # channels of the mask features, a multiple of 8
     heads: int = 8  # attention heads
-    points: int = 4  # sampling places per head and level
+    points: int = 4  # sampling locations per head and level
     pixel_layers: int = 6  # layers of the pixel decoder
     pixel_ffn: int = 1024  # hidden width of its feed-forward blocks
     layers: int = 9  # layers of the query decoder
     ffn: int = 2048  # hidden width of its feed-forward blocks
     queries: int = 200  # number of queries
     mask_pooling: bool = False  # add pooled mask features before naming, as FC-CLIP does
-    freeze_backbone: bool = True  # keep the backbone as it is
     recognition: Convention = (
-        "code"  # mask pooling and ensemble as in the official code, or as in the paper's formulas
+        "code"  # pool masks and ensemble as the official code, or as the paper's formulas
     )
 
     @classmethod
     def paper(
         cls,
-        **options,  # fields to change
-    ) -> SegmenterConfig:
-        "The published model."
+        **options: Any,  # fields to change
+    ) -> Self:
+        "Give the sizes of the published model."
         return cls(**options)
 
     @classmethod
     def tiny(
         cls,
-        **options,  # fields to change
-    ) -> SegmenterConfig:
-        "A small model for the embedded world."
+        **options: Any,  # fields to change
+    ) -> Self:
+        "Give the sizes of a small model for the embedded world."
         small = dict(
             levels=(16, 8, 4),
             mask_stride=2,
@@ -78,6 +74,26 @@ class SegmenterConfig:
             queries=24,
         )
         return cls(**{**small, **options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig(DecoderSizes):
+    "Everything a segmenter is built from: the sizes of its decoder, and what a recipe decides."
+
+    head: Literal["language", "linear"] = (
+        "language"  # text as class weights (M2F-Lang), or a closed list (M2F)
+    )
+    freeze_backbone: bool = True  # keep the backbone as it is
+
+    @classmethod
+    def of(
+        cls,
+        sizes: DecoderSizes,  # what the user chose
+        **options: Any,  # `head`, `freeze_backbone`, or a size to change
+    ) -> Self:
+        "Complete sizes to a configuration."
+        chosen = {f.name: getattr(sizes, f.name) for f in fields(sizes)}
+        return cls(**{**chosen, **options})
 
 # %% ../nbs/3-method/07_model.ipynb #071c5766
 class Decoder(nn.Module):
