@@ -5,7 +5,7 @@
 # %% ../nbs/1-ground/05_augment.ipynb #101a98f1
 from __future__ import annotations
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ __all__ = ['GREY', 'NODES', 'TABLE_FROM', 'StrongConfig', 'MildConfig', 'ViewCon
 # %% ../nbs/1-ground/05_augment.ipynb #bdd4838a
 @dataclass(frozen=True, kw_only=True)
 class StrongConfig:
-    "Colour changes of the student's view."
+    "The ranges that the colours of the student's view are drawn from."
 
     brightness: float = 0.8  # factor from 1 - x to 1 + x
     contrast: float = 0.8  # factor from 1 - x to 1 + x
@@ -41,7 +41,7 @@ class StrongConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MildConfig:
-    "Colour changes of labelled images (the recipe of the SSD detector)."
+    "The ranges that the colours of labelled images are drawn from (the recipe of the SSD detector)."
 
     brightness: float = 32.0  # shift from -x to x, of 255
     contrast: tuple[float, float] = (0.5, 1.5)  # range of the factor
@@ -52,7 +52,7 @@ class MildConfig:
 # %% ../nbs/1-ground/05_augment.ipynb #c0db0e30
 @dataclass(frozen=True, kw_only=True)
 class ViewConfig:
-    "Geometry and colours of all views (the defaults are the published ones for ADE20K; COCO has `crop=512`)."
+    "Geometry and colours of all views; defaults are those published for ADE20K, and COCO has `crop=512`."
 
     crop: int = 640  # side of the square view in pixels
     scale: tuple[float, float] = (0.5, 2.0)  # shorter edge as a multiple of the crop, smallest and largest
@@ -60,24 +60,21 @@ class ViewConfig:
     long: float = 4.0  # cap of the longer edge as a multiple of the crop
     flip: float = 0.5  # probability of mirroring left and right
     pad: int = 128  # grey value to the right of and below a smaller crop
-    mild: MildConfig | None = field(
-        default_factory=MildConfig
-    )  # colours of labelled images, None leaves them alone
-    strong: StrongConfig = field(default_factory=StrongConfig)  # colours of the student's view
+    mild: MildConfig | None = MildConfig()  # colours of labelled images, None leaves them alone
+    strong: StrongConfig = StrongConfig()  # colours of the student's view
 
     @classmethod
     def tiny(cls) -> ViewConfig:
-        "The preset for 128 px scenes."
+        "Return the preset for scenes of 128 px."
         # colour says nothing about the classes of the embedded world, so labelled views may take any hue
         return cls(crop=128, scale=(0.7, 1.4), sizes=8, mild=MildConfig(hue=0.5, chance=0.8))
 
     def edges(self) -> list[int]:
-        "The possible lengths of the shorter edge."
+        "Return the possible lengths of the shorter edge in pixels."
         lo, hi = self.scale
+        shares = (i / max(self.sizes - 1, 1) for i in range(self.sizes))
         # the tiny addend keeps 0.7 * 640 from becoming 447
-        return [
-            int((lo + (hi - lo) * i / max(self.sizes - 1, 1)) * self.crop + 1e-6) for i in range(self.sizes)
-        ]
+        return [int((lo + (hi - lo) * share) * self.crop + 1e-6) for share in shares]
 
 # %% ../nbs/1-ground/05_augment.ipynb #13a2608c
 def draw(
@@ -85,13 +82,13 @@ def draw(
     low: float,  # smallest value
     high: float,  # largest value, exclusive
 ) -> float:
-    "A uniform number."
+    "Draw one uniform number in double precision."
     return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
 
 
 @dataclass(frozen=True)
 class Place:
-    "Size after scaling, window in it, mirrored or not."
+    "Where a view lies: size after scaling, window in it, mirrored or not."
 
     scaled: tuple[int, int]  # height and width of the whole image after scaling
     top: int  # first row of the window
@@ -105,14 +102,15 @@ def draw_place(
     cfg: ViewConfig,  # geometry
     generator: Generator,  # source of randomness
 ) -> Place:
-    "Draw scale, window and mirroring."
+    "Draw scale, window and mirroring of one view."
     h, w = size
     edges = cfg.edges()
     scale = edges[int(draw(generator, 0, len(edges)))] / min(h, w)
     scale = min(scale, cfg.long * cfg.crop / max(h, w))
     scaled = max(1, int(h * scale + 0.5)), max(1, int(w * scale + 0.5))
     window = min(cfg.crop, scaled[0]), min(cfg.crop, scaled[1])
-    top, left = (int(draw(generator, 0, s - c + 1)) for s, c in zip(scaled, window))
+    top = int(draw(generator, 0, scaled[0] - window[0] + 1))
+    left = int(draw(generator, 0, scaled[1] - window[1] + 1))
     return Place(scaled, top, left, window, draw(generator, 0, 1) < cfg.flip)
 
 # %% ../nbs/1-ground/05_augment.ipynb #cb6a94b6
@@ -120,7 +118,7 @@ def place_image(
     image: UInt8[Tensor, "3 h w"],  # RGB
     place: Place,  # where the view comes from
 ) -> UInt8[Tensor, "3 y x"]:  # the window, not yet padded
-    "Scale, crop and mirror an image."
+    "Scale (bilinear, antialiased), crop and mirror an image."
     scaled = TF.resize_image(
         image, list(place.scaled), interpolation=InterpolationMode.BILINEAR, antialias=True
     )
@@ -135,7 +133,7 @@ def place_maps(
     maps: Int[Tensor, "*n h w"],  # ids or masks
     place: Place,  # where the view comes from
 ) -> Int[Tensor, "*n y x"]:  # the window, not yet padded
-    "Scale (nearest), crop and mirror maps."
+    "Scale (nearest pixel), crop and mirror maps."
 
     def source(first, count, scaled, size):
         return ((torch.arange(first, first + count) + 0.5) * (size / scaled)).long().clamp_(max=size - 1)
@@ -150,7 +148,7 @@ def pad_to(
     size: int,  # side of the square
     value: int,  # fill
 ) -> Tensor:  # ... size size
-    "Fill up to a square at the right and bottom."
+    "Fill an image or maps up to a square, at the right and at the bottom."
     h, w = maps.shape[-2:]
     return F.pad(maps, (0, size - w, 0, size - h), value=value) if (h, w) != (size, size) else maps
 
@@ -158,17 +156,16 @@ def pad_to(
 def to_pillow(
     image: UInt8[Tensor, "3 h w"],  # RGB
 ) -> Image.Image:
-    "The same image for Pillow."
+    "Convert an image tensor to a Pillow image."
     return Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
 
 
 @dataclass(frozen=True)
 class Jitter:
-    "One draw of the strong colours."
+    "Hold one draw of the strong colours."
 
-    factor: tuple[
-        float, float, float, float
-    ]  # of brightness, contrast and saturation, and the shift of the hue
+    # factors of brightness, contrast and saturation, and the shift of the hue
+    factor: tuple[float, float, float, float]
     order: tuple[int, ...]  # which of the four comes when
     grey: bool  # lose colour afterwards
     sigma: float | None  # of the blur in pixels, None for none
@@ -178,20 +175,20 @@ def draw_jitter(
     cfg: StrongConfig,  # ranges and probabilities
     generator: Generator,  # source of randomness
 ) -> Jitter:
-    "Draw everything about the strong colours."
-    factor = [
-        draw(generator, max(0.0, 1 - x), 1 + x) for x in (cfg.brightness, cfg.contrast, cfg.saturation)
-    ] + [draw(generator, -cfg.hue, cfg.hue)]
-    order = torch.randperm(4, generator=generator).tolist()
+    "Draw all random numbers of the strong colours."
+    widths = (cfg.brightness, cfg.contrast, cfg.saturation)
+    brightness, contrast, saturation = (draw(generator, max(0.0, 1 - x), 1 + x) for x in widths)
+    factor = brightness, contrast, saturation, draw(generator, -cfg.hue, cfg.hue)
+    order = tuple(torch.randperm(4, generator=generator).tolist())
     grey, blur = draw(generator, 0, 1) < cfg.grey, draw(generator, 0, 1) < cfg.blur
-    return Jitter(tuple(factor), tuple(order), grey, draw(generator, *cfg.sigma) if blur else None)
+    return Jitter(factor, order, grey, draw(generator, *cfg.sigma) if blur else None)
 
 
 def exact_colours(
     picture: Image.Image,  # RGB
     jitter: Jitter,  # what to do
 ) -> Image.Image:
-    "The four changes, one after the other."
+    "Apply the four changes one after the other."
     change = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
     for i in jitter.order:
         picture = change[i](picture, jitter.factor[i])
@@ -205,15 +202,13 @@ def rotate_hue(
     rgb: Float[np.ndarray, "n 3"],  # in [0, 1]
     shift: float,  # the circle has length 1
 ) -> Float[np.ndarray, "n 3"]:
-    "Turn the hue of the HSV cone, keeping value and saturation."
+    "Turn the hue of the HSV cone and keep value and saturation."
     r, g, b = rgb.T
     top = np.maximum(np.maximum(r, g), b)
     chroma = top - np.minimum(np.minimum(r, g), b)
     per = 1 / np.maximum(chroma, 1e-6)
-    hue = (
-        np.where(top == r, (g - b) * per, np.where(top == g, 2 + (b - r) * per, 4 + (r - g) * per))
-        + 6 * shift
-    )
+    green_or_blue = np.where(top == g, 2 + (b - r) * per, 4 + (r - g) * per)
+    hue = np.where(top == r, (g - b) * per, green_or_blue) + 6 * shift
     k = np.mod(hue[:, None] + np.array([5, 3, 1], np.float32), 6)
     return top[:, None] - chroma[:, None] * np.clip(np.minimum(k, 4 - k), 0, 1)
 
@@ -223,16 +218,18 @@ def change_colours(
     sample: Float[np.ndarray, "m 3"],  # pixels of the picture
     jitter: Jitter,  # what to do
 ) -> Float[np.ndarray, "n 3"]:
-    "The four changes, on any colours."
+    "Apply the four changes to any list of colours."
     both = np.concatenate([rgb, sample])
     for i in jitter.order:
         factor = np.float32(jitter.factor[i])
         if i == 0:
             both = both * factor
         elif i == 1:
-            both = (both - (mean := (both[len(rgb) :] @ GREY).mean())) * factor + mean
+            mean = (both[len(rgb) :] @ GREY).mean()
+            both = (both - mean) * factor + mean
         elif i == 2:
-            both = (both - (luma := (both @ GREY)[:, None])) * factor + luma
+            luma = (both @ GREY)[:, None]
+            both = (both - luma) * factor + luma
         else:
             both = rotate_hue(both, factor)
         both = np.clip(both, 0, 1)
@@ -248,11 +245,10 @@ def table_colours(
     jitter: Jitter,  # what to do
     sample: UInt8[np.ndarray, "m 3"],  # some of its pixels
 ) -> Image.Image:
-    "The four changes in one pass, to within a grey level or two."
+    "Apply the four changes in one pass, to within a grey level or two."
     axis = np.linspace(0, 1, NODES, dtype=np.float32)
-    nodes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij")[::-1], -1).reshape(
-        -1, 3
-    )  # red runs fastest
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
+    nodes = np.stack([red, green, blue], -1).reshape(-1, 3)  # red runs fastest
     table = change_colours(nodes, sample.astype(np.float32) / 255, jitter)
     return picture.filter(
         ImageFilter.Color3DLUT(NODES, np.ascontiguousarray(table).ravel(), _copy_table=False)
@@ -264,7 +260,7 @@ def strong_colours(
     cfg: StrongConfig,  # ranges and probabilities
     generator: Generator,  # source of randomness
 ) -> UInt8[Tensor, "3 h w"]:
-    "Jitter in random order, then perhaps grey, then perhaps blur."
+    "Jitter the colours in random order, then perhaps drop them, then perhaps blur."
     jitter = draw_jitter(cfg, generator)
     pixels = image.permute(1, 2, 0).contiguous().numpy()
     picture, every = Image.fromarray(pixels), pixels.reshape(-1, 3)
@@ -284,7 +280,7 @@ def saturate(
     image: Float[Tensor, "3 h w"],  # RGB
     factor: float,  # of the HSV saturation, which is capped at 1
 ) -> Float[Tensor, "3 h w"]:
-    "Scale the HSV saturation, keeping hue and value."
+    "Scale the HSV saturation and keep hue and value."
     top, low = image.amax(0), image.amin(0)
     return top - (top - image) * torch.clamp(top / (top - low).clamp(min=1e-6), max=factor)
 
@@ -294,7 +290,7 @@ def mild_colours(
     cfg: MildConfig,  # ranges and probability
     generator: Generator,  # source of randomness
 ) -> UInt8[Tensor, "3 h w"]:
-    "Brightness, then contrast before or after saturation and hue, each with its chance."
+    "Change brightness, then contrast before or after saturation and hue, each with its chance."
 
     def byte(x):
         return x.round_().clamp_(0, 255).byte()
@@ -318,11 +314,12 @@ def labelled_view(
     cfg: ViewConfig,  # geometry and colours
     generator: Generator,  # source of randomness
 ) -> tuple[UInt8[Tensor, "3 s s"], Panoptic | Bool[Tensor, "n s s"]]:
-    "Scaled, cropped, mirrored, mildly recoloured; raises DearliError if the sizes differ."
+    "Scale, crop, mirror and mildly recolour both. Raises DearliError if the sizes differ."
     maps = truth.ids if isinstance(truth, Panoptic) else truth
     if image.shape[-2:] != maps.shape[-2:]:
         raise DearliError(
-            f"an image of {tuple(image.shape[-2:])} came with a map of {tuple(maps.shape[-2:])} pixels: pair every image with its own annotation"
+            f"an image of {tuple(image.shape[-2:])} came with a map of {tuple(maps.shape[-2:])} pixels: "
+            "pair every image with its own annotation"
         )
     place = draw_place(image.shape[-2:], cfg, generator)
     view = place_image(image, place)
@@ -334,10 +331,10 @@ def labelled_view(
 # %% ../nbs/1-ground/05_augment.ipynb #3972c589
 @dataclass(frozen=True)
 class Views:
-    "Two views of one unlabelled image."
+    "Hold two views of one unlabelled image."
 
-    weak: UInt8[Tensor, "3 s s"]  # what the teacher sees
-    strong: UInt8[Tensor, "3 s s"]  # what the student sees
+    weak: UInt8[Tensor, "3 s s"]  # input of the teacher
+    strong: UInt8[Tensor, "3 s s"]  # input of the student
     size: tuple[int, int]  # height and width before padding
 
 
@@ -346,7 +343,7 @@ def unlabelled_views(
     cfg: ViewConfig,  # geometry and colours
     generator: Generator,  # source of randomness
 ) -> Views:
-    "Weak and strong views of the same window."
+    "Make weak and strong views of the same window."
     place = draw_place(image.shape[-2:], cfg, generator)
     weak = place_image(image, place)
     strong = strong_colours(weak, cfg.strong, generator)
@@ -355,7 +352,7 @@ def unlabelled_views(
 # %% ../nbs/1-ground/05_augment.ipynb #1213c04b
 @dataclass(frozen=True, kw_only=True)
 class CutMixConfig:
-    "How often and which boxes are pasted."
+    "How often boxes are pasted, and which (section 4)."
 
     chance: float = 0.5  # probability that a strong view gets a box
     area: tuple[float, float] = (0.02, 0.4)  # share of the donor's window
@@ -369,8 +366,8 @@ def cutmix_box(
     generator: Generator,  # source of randomness
     crop: int | None = None,  # side of the padded view, None if the window is not padded
 ) -> Bool[Tensor, "y x"]:  # true inside the box
-    "A random box inside the donor's window."
-    for _ in range(1000):  # a window that is one long line may have no such box: then it is empty
+    "Draw a random box inside the donor's window; empty if none fits in 1000 tries."
+    for _ in range(1000):  # a window that is one long line may have no such box
         area, ratio = draw(generator, *cfg.area) * h * w, draw(generator, *cfg.ratio)
         bh, bw = int(math.sqrt(area * ratio)), int(math.sqrt(area / ratio))
         y, x = int(draw(generator, 0, h)), int(draw(generator, 0, w))
@@ -388,18 +385,20 @@ def fuse_stuff(
     isthing: Bool[Tensor, "n"],  # row is a thing
     stays: Bool[Tensor, "n"],  # row takes part
 ) -> tuple[Int[Tensor, "n"], Bool[Tensor, "n"]]:  # segment id of every row (0 = none), row opens it
-    "Number rows from 1 in order; stuff of one class shares the number of its first row."
+    "Number rows from 1 in order; rows of one stuff class share the number of the first."
+    if not len(category):
+        return torch.zeros_like(category), torch.zeros_like(stays)
     order, stuff = torch.arange(len(category), device=category.device), stays & ~isthing
     same = stuff[:, None] & stuff & (category[:, None] == category)
-    first = torch.where(same, order, len(order)).amin(1).clamp(max=len(order) - 1) if len(order) else order
+    first = torch.where(same, order, len(order)).amin(1)
     first = torch.where(stuff, first, order)
     opens = stays & (first == order)
     return torch.where(stays, opens.cumsum(0)[first], 0), opens
 
 # %% ../nbs/1-ground/05_augment.ipynb #81d40662
 def mix_images(
-    base: UInt8[Tensor, "3 h w"],  # receiver
-    donor: UInt8[Tensor, "3 h w"],  # giver
+    base: UInt8[Tensor, "3 h w"],  # the image that receives
+    donor: UInt8[Tensor, "3 h w"],  # the image that gives
     box: Bool[Tensor, "h w"],  # true where the donor is taken
 ) -> UInt8[Tensor, "3 h w"]:
     "Paste the box of the donor into the base."
@@ -407,8 +406,8 @@ def mix_images(
 
 
 def mix_panoptic(
-    base: Panoptic,  # receiver
-    donor: Panoptic,  # giver
+    base: Panoptic,  # the map that receives
+    donor: Panoptic,  # the map that gives
     box: Bool[Tensor, "h w"],  # true where the donor is taken
 ) -> Panoptic:  # base segments first, ids from 1
     "Paste the box of the donor into the base; stuff of one class becomes one segment."
@@ -424,10 +423,10 @@ def mix_panoptic(
 # %% ../nbs/1-ground/05_augment.ipynb #9b7e620a
 @dataclass(frozen=True)
 class Unlabelled:
-    "What one unlabelled image contributes to a step."
+    "Hold what one unlabelled image contributes to a step."
 
     weak: UInt8[Tensor, "3 s s"]  # the teacher labels this
-    strong: UInt8[Tensor, "3 s s"]  # the student sees this, the donor's box already pasted in
+    strong: UInt8[Tensor, "3 s s"]  # input of the student, with the box of the donor pasted in
     donor: UInt8[Tensor, "3 s s"] | None  # the teacher labels this too, if there is a box
     box: Bool[Tensor, "s s"] | None  # true where the strong view shows the donor
 
@@ -439,7 +438,7 @@ def unlabelled_sample(
     cutmix: CutMixConfig,  # boxes
     generator: Generator,  # source of randomness
 ) -> Unlabelled:
-    "Weak view, strong view and, with the configured chance, a donor mixed into the latter."
+    "Make a weak and a strong view and, with the configured chance, paste a donor into the latter."
     base = unlabelled_views(image, view, generator)
     if draw(generator, 0, 1) >= cutmix.chance:
         return Unlabelled(base.weak, base.strong, None, None)
