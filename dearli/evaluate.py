@@ -41,10 +41,10 @@ def segment(
 
 # %% ../nbs/3-method/10_evaluate.ipynb #19e5ebf1
 def cover(
-    length: int,  # Of the side in pixels
-    size: int,  # Of a window
-) -> list[tuple[int, int, int]]:  # Start of a window, and first and last (exclusive) pixel of its core
-    "Windows along one side, evenly spaced, overlapping by half at least"
+    length: int,  # of the side in pixels
+    size: int,  # of a window
+) -> list[tuple[int, int, int]]:  # start of a window, and first and last (exclusive) pixel of its core
+    "Windows along one side, evenly spaced, overlapping by half at least."
     n = 1 if length <= size else math.ceil(2 * (length - size) / size) + 1
     starts = [i * (length - size) // max(n - 1, 1) for i in range(n)] if n > 1 else [0]
     ends = [0, *((a + b + size) // 2 for a, b in zip(starts, starts[1:])), length]
@@ -52,12 +52,12 @@ def cover(
 
 # %% ../nbs/3-method/10_evaluate.ipynb #4d3ee5ca
 def stitch(
-    size: tuple[int, int],  # Height and width of the image
-    places: list[tuple],  # Of every window: (start, core begins, core ends) along y and along x
-    results: list[Panoptic],  # Of every window
-    keep: float = 0.5,  # Smallest share of its pixels that a thing must still find free
+    size: tuple[int, int],  # height and width of the image
+    places: list[tuple],  # of every window: (start, core begins, core ends) along y and along x
+    results: list[Panoptic],  # of every window
+    keep: float = 0.5,  # smallest share of its pixels that a thing must still find free
 ) -> Panoptic:
-    "One result from those of the windows"
+    "One result from those of the windows."
     ids, rows, stuff = torch.zeros(size, dtype=torch.int32), [], {}
     for ((y, top, bottom), (x, left, right)), p in zip(places, results):
         here = p.ids[top - y : bottom - y, left - x : right - x]
@@ -86,7 +86,7 @@ def stitch(
 
 
 def _table(rows: list[tuple], ids: Int[Tensor, "h w"]) -> Segments:
-    "The segments that are still visible"
+    "The segments that are still visible."
     visible = sorted(set(ids.unique().tolist()) - {0})
     category, thing, score = (
         torch.tensor([rows[i - 1][k] for i in visible], dtype=t)
@@ -103,13 +103,13 @@ def _table(rows: list[tuple], ids: Int[Tensor, "h w"]) -> Segments:
 # %% ../nbs/3-method/10_evaluate.ipynb #f123c0ce
 @torch.no_grad()
 def segment_windows(
-    model: Segmenter,  # In evaluation mode
+    model: Segmenter,  # in evaluation mode
     images: list[UInt8[Tensor, "3 h w"]],  # RGB
-    alpha: float | None = None,  # Exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
-    short: int | None = None,  # Shorter edge at which the model looks; None for the image's own size
-    window: int = 640,  # Side of a window, at that size
-) -> tuple[list[Panoptic], list[Int[Tensor, "h w"]]]:  # Panoptic results and class maps, at image size
-    "As `segment`, window by window"
+    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
+    short: int | None = None,  # shorter edge at which the model looks; None for the image's own size
+    window: int = 640,  # side of a window, at that size
+) -> tuple[list[Panoptic], list[Int[Tensor, "h w"]]]:  # panoptic results and class maps, at image size
+    "As `segment`, window by window."
     both = []
     for image in images:
         small, size = resize_for_test([image], short)[0], image.shape[-2:]

@@ -22,7 +22,7 @@ def kept_queries(
     class_logits: Float[Tensor, "q k"],  # k = c + 1, last column "no object"
     object_threshold: float = 0.0,  # smallest score, exclusive
 ) -> tuple[Int[Tensor, "n"], Float[Tensor, "n"], Int[Tensor, "n"]]:  # query, score, class
-    "Queries whose best label is a class with a score above the threshold, ascending."
+    "Select queries whose best label is a class with a score above the threshold, ascending."
     score, label = posterior(class_logits).max(-1)
     keep = ((label < class_logits.shape[-1] - 1) & (score > object_threshold)).nonzero()[:, 0]
     return keep, score[keep], label[keep]
@@ -60,7 +60,7 @@ def resolve_overlaps(
 ) -> tuple[
     Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]
 ]:  # winner, inside its mask, query stays
-    "Winner of every pixel, whether it is inside the winner's mask, and which queries stay."
+    "Find the winner of every pixel, whether it is inside the winner's mask, and which queries stay."
     best, winner, own, half = [], [], 0, score / 2
     for logits in rows:
         claim = logits.sigmoid_().mul_(score)
@@ -124,7 +124,7 @@ def semantic_inference(
     class_logits: Float[Tensor, "q k"],  # k = c + 1, last column "no object"
     mask_logits: Float[Tensor, "q h w"],  # at output size
 ) -> Int[Tensor, "h w"]:  # class index per pixel
-    "The best class of every pixel."
+    "Choose the best class of every pixel."
     return semantic_scores(class_logits, mask_logits).argmax(0)
 
 # %% ../nbs/3-method/06_inference.ipynb #b448890c
@@ -151,7 +151,7 @@ def restored(
     size: tuple[int, int],  # height and width of the image inside it
     output: tuple[int, int] | None = None,  # height and width of the result, the image's by default
 ) -> Iterator[Float[Tensor, "r ow n"]]:  # rows from top to bottom, queries last
-    "What `restore_masks` gives, a few rows at a time."
+    "Give what `restore_masks` gives, a few rows at a time."
     up, rest = divmod(padded[0], mask_logits.shape[1])
     once = not rest and padded[1] == up * mask_logits.shape[2] and tuple(output or size) == tuple(size)
     return bands(mask_logits, up, size) if once else bands(restore_masks(mask_logits, padded, size, output))
@@ -168,7 +168,7 @@ def panoptic_batch(
     object_threshold: float = 0.0,  # smallest class score, exclusive
     overlap_threshold: float = 0.8,  # smallest share of its own mask a query must win
 ) -> list[Panoptic]:
-    "Panoptic results of a batch, each at its own size."
+    "Merge the queries of every image of a batch, each at its own size."
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
         keep, score, label = kept_queries(x.float(), object_threshold)
@@ -185,7 +185,7 @@ def semantic_batch(
     sizes: list[tuple[int, int]],  # height and width of every image inside it
     outputs: list[tuple[int, int]] | None = None,  # result sizes, the images' by default
 ) -> list[Int[Tensor, "oh ow"]]:  # class index per pixel
-    "Semantic maps of a batch, each at its own size."
+    "Choose the best class of every pixel of every image, each at its own size."
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
         classes = posterior(x.float())[:, :-1]

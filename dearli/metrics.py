@@ -24,7 +24,7 @@ def overlaps(
     prediction: Panoptic,  # n segments
     truth: Panoptic,  # m segments, same size
 ) -> Int[np.ndarray, "m+1 n+1"]:
-    "Pixels shared by each true and each predicted segment, void first; raises `DearliError` if the sizes differ"
+    "Count shared pixels of true and predicted segments, void first. Raises `DearliError` if sizes differ."
     if prediction.size != truth.size:
         raise DearliError(
             f"a prediction of {prediction.size} pixels meets a truth of {truth.size}: predict at the size of the annotation."
@@ -36,12 +36,12 @@ def overlaps(
 
 # %% ../nbs/1-ground/03_metrics.ipynb #217e9b24
 def match(
-    shared: Int[np.ndarray, "m+1 n+1"],  # From `overlaps`
-    prediction: Int[np.ndarray, "n"],  # Class per predicted segment
-    truth: Int[np.ndarray, "m"],  # Class per true segment
-    crowd: Bool[np.ndarray, "m"],  # Crowd per true segment
+    shared: Int[np.ndarray, "m+1 n+1"],  # from `overlaps`
+    prediction: Int[np.ndarray, "n"],  # class per predicted segment
+    truth: Int[np.ndarray, "m"],  # class per true segment
+    crowd: Bool[np.ndarray, "m"],  # crowd per true segment
 ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m"], Bool[np.ndarray, "n"]]:
-    "IoU of matched pairs (0 elsewhere), missed true segments, false predictions"
+    "Find the IoU of matched pairs (0 elsewhere), missed true segments and false predictions."
     inner, void = shared[1:, 1:], shared[0, 1:]
     area = shared[:, 1:].sum(0)
     union = area - void + shared[1:].sum(1)[:, None] - inner
@@ -58,33 +58,33 @@ def match(
 # %% ../nbs/1-ground/03_metrics.ipynb #c38dcc8d
 @dataclass(frozen=True)
 class Quality:
-    "A mean over classes, in percent"
+    "Hold a mean over classes, in percent."
 
-    pq: float  # Panoptic quality
-    sq: float  # Segmentation quality: fit of what was found
-    rq: float  # Recognition quality: F1 of finding
-    n: int  # Classes that occurred
+    pq: float  # panoptic quality
+    sq: float  # segmentation quality: fit of what was found
+    rq: float  # recognition quality: F1 of finding
+    n: int  # classes that occurred
 
 
 @dataclass(frozen=True, eq=False)
 class ClassTable:
-    "Panoptic quality per class, by column"
+    "Hold the panoptic quality of every class, column by column."
 
-    name: list[str]  # First name
-    isthing: Bool[np.ndarray, "c"]  # Countable?
-    pq: Float[np.ndarray, "c"]  # Percent; 0 where the class never occurred
-    sq: Float[np.ndarray, "c"]  # Percent
-    rq: Float[np.ndarray, "c"]  # Percent
-    tp: Int[np.ndarray, "c"]  # Matched pairs
-    fp: Int[np.ndarray, "c"]  # False predictions
-    fn: Int[np.ndarray, "c"]  # Missed segments
-    iou: Float[np.ndarray, "c"]  # Sum over matched pairs
+    name: list[str]  # first name
+    isthing: Bool[np.ndarray, "c"]  # countable?
+    pq: Float[np.ndarray, "c"]  # percent; 0 where the class never occurred
+    sq: Float[np.ndarray, "c"]  # percent
+    rq: Float[np.ndarray, "c"]  # percent
+    tp: Int[np.ndarray, "c"]  # matched pairs
+    fp: Int[np.ndarray, "c"]  # false predictions
+    fn: Int[np.ndarray, "c"]  # missed segments
+    iou: Float[np.ndarray, "c"]  # sum over matched pairs
 
     def quality(
         self,
-        rows: Bool[np.ndarray, "c"] | None = None,  # Which classes; None for all
+        rows: Bool[np.ndarray, "c"] | None = None,  # which classes; None for all
     ) -> Quality:
-        "Mean over classes that occurred"
+        "Average over the classes that occurred."
         rows = (self.tp + self.fp + self.fn > 0) & (True if rows is None else np.asarray(rows))
         mean = lambda v: float(v[rows].mean()) if rows.any() else math.nan
         return Quality(mean(self.pq), mean(self.sq), mean(self.rq), int(rows.sum()))
@@ -92,16 +92,16 @@ class ClassTable:
 # %% ../nbs/1-ground/03_metrics.ipynb #60ea3448
 @dataclass(frozen=True, eq=False)
 class PanopticScores:
-    "Panoptic quality of a dataset"
+    "Hold the panoptic quality of a dataset."
 
-    all: Quality  # All classes
-    things: Quality  # Countable classes
-    stuff: Quality  # Uncountable classes
-    per_class: ClassTable  # Every class
-    images: int  # Seen
+    all: Quality  # all classes
+    things: Quality  # countable classes
+    stuff: Quality  # uncountable classes
+    per_class: ClassTable  # every class
+    images: int  # number of images
 
     def to_json(self) -> dict:
-        "As plain values; NaN becomes null"
+        "Convert to plain values; NaN becomes null."
         plain = lambda o: {f.name: _json(getattr(o, f.name)) for f in fields(o)}
         return {k: plain(getattr(self, k)) for k in ("all", "things", "stuff", "per_class")} | {
             "images": self.images
@@ -117,7 +117,7 @@ class PanopticScores:
 
 
 def _json(value):
-    "One value as JSON knows it"
+    "Convert one value to what JSON can hold."
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list):
@@ -126,11 +126,11 @@ def _json(value):
 
 # %% ../nbs/1-ground/03_metrics.ipynb #4d79c881
 class PanopticQuality:
-    "Panoptic quality, counted image by image"
+    "Count panoptic quality image by image."
 
     def __init__(
         self,
-        taxonomy: Taxonomy,  # Of truth and predictions
+        taxonomy: Taxonomy,  # of truth and predictions
     ):
         self.taxonomy, c = taxonomy, len(taxonomy)
         self.tp, self.fp, self.fn = (np.zeros(c, np.int64) for _ in range(3))
@@ -138,10 +138,10 @@ class PanopticQuality:
 
     def update(
         self,
-        prediction: Panoptic,  # At the size of the truth
-        truth: Panoptic,  # On the same device
+        prediction: Panoptic,  # at the size of the truth
+        truth: Panoptic,  # on the same device
     ) -> "PanopticQuality":
-        "Count one image; raises `DearliError` for different sizes or a class outside the taxonomy"
+        "Count one image. Raises `DearliError` for different sizes or a class outside the taxonomy."
         p, t, crowd = (
             o.cpu().numpy()
             for o in (prediction.segments.category, truth.segments.category, truth.segments.iscrowd)
@@ -163,14 +163,14 @@ class PanopticQuality:
         return np.bincount(classes, minlength=len(self.taxonomy))
 
     def state(self) -> dict[str, Tensor]:
-        "The counts as tensors; sum them over processes"
+        "Give the counts as tensors, to be summed over processes."
         return {k: torch.as_tensor(getattr(self, k)).clone() for k in ("tp", "fp", "fn", "iou", "images")}
 
     def load(
         self,
-        state: dict[str, Tensor],  # From `state`, or a sum of several
+        state: dict[str, Tensor],  # from `state`, or a sum of several
     ) -> PanopticQuality:
-        "Replace the counts"
+        "Replace the counts by saved ones."
         self.tp, self.fp, self.fn, self.iou = (
             state[k].cpu().numpy().copy() for k in ("tp", "fp", "fn", "iou")
         )
@@ -179,14 +179,14 @@ class PanopticQuality:
 
     def merge(
         self,
-        other: PanopticQuality,  # Counted on other images
+        other: PanopticQuality,  # counted on other images
     ) -> PanopticQuality:
-        "Add another count to this one"
+        "Add the counts of other images to these."
         mine, theirs = self.state(), other.state()
         return self.load({k: mine[k] + theirs[k] for k in mine})
 
     def compute(self) -> PanopticScores:
-        "The scores so far"
+        "Compute the scores of all images so far."
         full = self.tp + 0.5 * self.fp + 0.5 * self.fn
 
         def percent(a, b):
@@ -211,25 +211,25 @@ class PanopticQuality:
 # %% ../nbs/1-ground/03_metrics.ipynb #a8f1ab19
 @dataclass(frozen=True, eq=False)
 class SemanticScores:
-    "Mean IoU of a dataset"
+    "Hold the mean IoU of a dataset."
 
-    miou: float  # Percent, over classes with true pixels
-    accuracy: float  # Percent of true pixels given the right class
-    iou: Float[np.ndarray, "c"]  # Percent per class; NaN without true pixels
-    name: list[str]  # First name per class
+    miou: float  # percent, over classes with true pixels
+    accuracy: float  # percent of true pixels given the right class
+    iou: Float[np.ndarray, "c"]  # percent per class; NaN without true pixels
+    name: list[str]  # first name per class
 
     def to_json(self) -> dict:
-        "As plain values; NaN becomes null"
+        "Convert to plain values; NaN becomes null."
         return {f.name: _json(getattr(self, f.name)) for f in fields(self)}
 
 
 class MeanIoU:
-    "Mean intersection over union of semantic maps, counted image by image"
+    "Count mean intersection over union of semantic maps, image by image."
 
     def __init__(
         self,
-        taxonomy: Taxonomy,  # Of truth and predictions
-        ignore: int = 255,  # Value without a class in semantic maps
+        taxonomy: Taxonomy,  # of truth and predictions
+        ignore: int = 255,  # value without a class in semantic maps
     ):
         self.taxonomy, self.ignore = taxonomy, ignore
         self.confusion = np.zeros(
@@ -238,10 +238,10 @@ class MeanIoU:
 
     def update(
         self,
-        prediction: Panoptic | Int[Tensor, "h w"],  # At the size of the truth
-        truth: Panoptic | Int[Tensor, "h w"],  # On the same device
+        prediction: Panoptic | Int[Tensor, "h w"],  # at the size of the truth
+        truth: Panoptic | Int[Tensor, "h w"],  # on the same device
     ) -> "MeanIoU":
-        "Count one image; raises `DearliError` for different sizes or a class outside the taxonomy"
+        "Count one image. Raises `DearliError` for different sizes or a class outside the taxonomy."
         p, t = (o.semantic(self.ignore) if isinstance(o, Panoptic) else o for o in (prediction, truth))
         c = len(self.taxonomy)
         if p.shape != t.shape:
@@ -264,26 +264,26 @@ class MeanIoU:
         return self
 
     def state(self) -> dict[str, Tensor]:
-        "The counts as tensors; sum them over processes"
+        "Give the counts as tensors, to be summed over processes."
         return {"confusion": torch.from_numpy(self.confusion.copy())}
 
     def load(
         self,
-        state: dict[str, Tensor],  # From `state`, or a sum of several
+        state: dict[str, Tensor],  # from `state`, or a sum of several
     ) -> MeanIoU:
-        "Replace the counts"
+        "Replace the counts by saved ones."
         self.confusion = state["confusion"].cpu().numpy().copy()
         return self
 
     def merge(
         self,
-        other: MeanIoU,  # Counted on other images
+        other: MeanIoU,  # counted on other images
     ) -> MeanIoU:
-        "Add another count to this one"
+        "Add the counts of other images to these."
         return self.load({"confusion": torch.from_numpy(self.confusion + other.confusion)})
 
     def compute(self) -> SemanticScores:
-        "The scores so far"
+        "Compute the scores of all images so far."
         c = len(self.taxonomy)
         true, right = self.confusion.sum(1), self.confusion.diagonal()
         union = true + self.confusion[:, :c].sum(0) - right

@@ -97,7 +97,7 @@ class SegmenterConfig(DecoderSizes):
 
 # %% ../nbs/3-method/07_model.ipynb #071c5766
 class Decoder(nn.Module):
-    "Pixel decoder, query decoder and class head: all trainable parts in one module."
+    "Join pixel decoder, query decoder and class head: all trainable parts in one module."
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Decoder(nn.Module):
 
 # %% ../nbs/3-method/07_model.ipynb #85f99425
 class Segmenter(nn.Module):
-    "A backbone, a decoder, text rows and a taxonomy."
+    "Join a backbone, a decoder, a text classifier and a taxonomy."
 
     def __init__(
         self,
@@ -166,12 +166,12 @@ class Segmenter(nn.Module):
 
     @property
     def device(self) -> torch.device:  # where the decoder lives
-        "Device of the trainable part."
+        "Give the device of the trainable part."
         return next(self.decoder.parameters()).device
 
     @property
     def rows(self) -> TextClassifier | None:  # on the model's device
-        "Text rows of the current vocabulary, if there are any."
+        "Give the text classifier of the current vocabulary, if there is one."
         return None if self.text is None else TextClassifier(self.text, self.counts)
 
     def rename(
@@ -179,7 +179,7 @@ class Segmenter(nn.Module):
         taxonomy: Taxonomy,  # the new classes
         rows: TextClassifier | None = None,  # their text rows; None for a linear head without ensemble
     ) -> Segmenter:  # the same model
-        "Exchange the vocabulary; raises `DearliError` if the names do not fit the head."
+        "Exchange the vocabulary. Raises `DearliError` if the names do not fit the head."
         if rows is not None and len(rows.counts) != len(taxonomy):
             raise DearliError(
                 f"the text rows name {len(rows.counts)} classes, taxonomy {taxonomy.name!r} has {len(taxonomy)}: compute the rows from it"
@@ -217,7 +217,7 @@ class Segmenter(nn.Module):
         decoder: nn.Module | None = None,  # another decoder, such as a teacher; the model's own by default
         aux: bool | None = None,  # keep the stages before the last; by default while training
     ) -> Prediction:
-        "Run a decoder on features."
+        "Run a decoder on the features."
         decoder = self.decoder if decoder is None else decoder
         return decoder(features.pyramid, self.rows, decoder.training if aux is None else aux)
 
@@ -227,7 +227,7 @@ class Segmenter(nn.Module):
         prediction: Prediction,  # decoder output
         alpha: float | None = None,  # exponent of CLIP in the ensemble; None for the decoder alone
     ) -> Float[Tensor, "b q c1"]:  # class logits, no-object last
-        "Name the queries, with or without CLIP's second opinion; raises `DearliError` if the backbone has none."
+        "Classify the queries, with or without CLIP. Raises `DearliError` if the backbone is no CLIP."
         if alpha is None:
             return prediction.class_logits
         if features.dense is None or self.rows is None or not hasattr(self.backbone, "embed"):
@@ -252,7 +252,7 @@ class Segmenter(nn.Module):
     ) -> tuple[
         Tensor, Tensor, tuple
     ]:  # class logits, mask logits, and what places the masks: padded size, sizes inside it, result sizes
-        "Run the whole model once; its results are what `panoptic_batch` and `semantic_batch` read."
+        "Run the whole model once, giving what `panoptic_batch` and `semantic_batch` read."
         outputs = outputs or [tuple(image.shape[-2:]) for image in images]
         prepared, sizes = self.prepare(resize_for_test(images, short))
         features = self.features(prepared)
@@ -293,7 +293,7 @@ def resize_for_test(
     images: list[UInt8[Tensor, "3 h w"]],  # RGB images
     short: int | None,  # shorter edge at which the model looks; None for the images' own size
 ) -> list[UInt8[Tensor, "3 y x"]]:
-    "Scale images for testing, by Pillow as the official code does; the longer edge is at most four times the shorter one."
+    "Scale by Pillow as the official code does; the longer edge is at most four times the shorter one."
 
     def scale(image):
         return TF.pil_to_tensor(
@@ -340,7 +340,7 @@ def save_decoder(
 def load_decoder(
     path: str | Path,  # file written by `save_decoder`
 ) -> tuple[dict[str, Tensor], SegmenterConfig, dict[str, str]]:  # weights, configuration, other strings
-    "Read a decoder's weights and configuration; raises `DearliError` if the file holds no decoder."
+    "Read a decoder's weights and configuration. Raises `DearliError` if the file holds no decoder."
     state, metadata = load_tensors(path)
     if "config" not in metadata:
         raise DearliError(f"{path} has no decoder configuration: give a file written by dearli")
@@ -350,7 +350,7 @@ def load_decoder(
 def trainable_parameters(
     module: nn.Module,  # such as a backbone whose trunk trains
 ) -> dict[str, Tensor]:  # parameters by name
-    "What of a module trains."
+    "List the parameters of a module that train."
     return {k: p for k, p in module.named_parameters() if p.requires_grad}
 
 
@@ -360,7 +360,7 @@ def load_decoder_weights(
     where: str = "the file",  # name for messages
     reset: tuple[str, ...] = (),  # prefixes that may be missing or differ, left as they are
 ) -> list[str]:  # names left as they are
-    "Load weights strictly by name and shape; raises `DearliError` naming the first misfits."
+    "Load weights strictly by name and shape. Raises `DearliError` naming the first misfits."
     own = decoder.state_dict()
     misfit = [n for n in own if n not in state or state[n].shape != own[n].shape]
     odd = [n for n in (*misfit, *(n for n in state if n not in own)) if not n.startswith(tuple(reset))]

@@ -124,7 +124,7 @@ class ArrayUnpickler(pickle.Unpickler):
 def read_official(
     path: str | Path,  # `.pth`, `.pt`, `.pkl` or `.safetensors`
 ) -> dict[str, Tensor]:  # tensors by official name
-    "Read a checkpoint without executing it; raises `DearliError` if it holds anything but tensors."
+    "Read a checkpoint without executing it. Raises `DearliError` if it holds anything but tensors."
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: check the path")
@@ -161,7 +161,7 @@ def read_config(
 ) -> tuple[
     SegmenterConfig, dict[int, int], int
 ]:  # configuration, backbone channels by stride, width of the head
-    "Read the configuration off the shapes; raises `DearliError` naming a tensor that is needed and missing."
+    "Read the configuration off the shapes. Raises `DearliError` naming a needed tensor that is missing."
 
     class Shapes(dict):
         def __missing__(self, name):
@@ -248,7 +248,7 @@ def clip_shapes(
 
 # %% ../nbs/4-use/02_official.ipynb #640e387f
 class PadFirst(SwinTransformerBlock):
-    "A Swin block that pads its map before it shifts the windows."
+    "Pad the map of a Swin block before its windows are shifted."
 
     def _attn(self, x):
         (h, w), (wh, ww) = x.shape[1:3], self.window_size
@@ -256,7 +256,7 @@ class PadFirst(SwinTransformerBlock):
 
 
 class Swin(nn.Module):
-    "The Swin transformer of Mask2Former: timm's, with a normalisation of every level."
+    "Wrap timm's Swin transformer as Mask2Former has it: with a normalisation of every level."
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class Swin(nn.Module):
                 m.__class__ = PadFirst
 
     def forward(self, images):
-        "Maps at strides 4, 8, 16 and 32."
+        "Give maps at strides 4, 8, 16 and 32."
         return [norm(m).permute(0, 3, 1, 2).contiguous() for norm, m in zip(self.norms, self.trunk(images))]
 
 # %% ../nbs/4-use/02_official.ipynb #a8caaebd
@@ -305,7 +305,7 @@ def trunk_name(
 def make_trunk(
     name: str,  # from `trunk_name`
 ) -> tuple[nn.Module, list[tuple[str, str]]]:  # with random weights; table of names, official ones left
-    "Make a backbone of Mask2Former."
+    "Make an untrained backbone of Mask2Former."
     if name in SWINS:
         return Swin(*SWINS[name]), SWIN_NAMES
     return timm.create_model(name.removeprefix("timm:"), features_only=True), RESNET_NAMES
@@ -344,7 +344,7 @@ def read_backbone(
 # %% ../nbs/4-use/02_official.ipynb #957064fc
 @dataclass
 class Imported:
-    "An official checkpoint under our names."
+    "Hold an official checkpoint under our names."
 
     kind: str  # 'DEARLi', 'DEARLi warm-up', 'FC-CLIP' or 'Mask2Former'
     cfg: SegmenterConfig  # read off the shapes
@@ -356,7 +356,7 @@ class Imported:
     ignored: list[str] = field(default_factory=list)  # official names left aside
 
     def make_backbone(self) -> Backbone:  # with the checkpoint's weights
-        "Make the backbone that came with the checkpoint; raises `DearliError` if it was not carried over."
+        "Make the checkpoint's backbone. Raises `DearliError` if it was not carried over."
         name = self.backbone_name or ""
         if not name:
             raise DearliError(
@@ -403,7 +403,7 @@ def compare(
     expected: dict[str, tuple],  # what there should be, shapes by name
     where: str,  # name for the message
 ):
-    "Raise `DearliError` listing names that are missing, unexpected or of another shape."
+    "Compare names and shapes. Raises `DearliError` listing the missing, the unexpected and the misshapen."
     rows = {
         "missing": [n for n in expected if n not in state],
         "unexpected": [n for n in state if n not in expected],
@@ -428,7 +428,7 @@ def translate(
     state: dict[str, Tensor],  # official names
     where: str = "the checkpoint",  # name for messages
 ) -> Imported:
-    "Check and rename an official state dict; raises `DearliError` listing every misfit."
+    "Check and rename an official state dict. Raises `DearliError` listing every misfit."
     cfg, channels, width = read_config(state)
     ignored = [n for n in state if re.fullmatch(r"criterion\w*\.empty_weight", n)]
     body = {n: t for n, t in state.items() if n.startswith("backbone.")}
@@ -476,7 +476,7 @@ def check_weights(
     tensors: dict[str, Tensor],  # decoder weights
     where: str = "the checkpoint",  # name for the message
 ):
-    "Raise `DearliError` naming the first tensor with a number that is not finite."
+    "Check that all numbers are finite. Raises `DearliError` naming the first tensor with another one."
     for name, t in tensors.items():
         if not t.isfinite().all():
             raise DearliError(

@@ -26,19 +26,19 @@ __all__ = ['Category', 'palette', 'Taxonomy', 'Segments', 'Panoptic', 'decode_id
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
 @dataclass(frozen=True)
 class Category:
-    "One class of a dataset"
+    "Describe one class of a dataset."
 
-    id: int  # The id in the dataset's files
-    name: str  # Shown to people, first prompt of the text encoder
-    isthing: bool  # Countable?
-    synonyms: tuple[str, ...] = ()  # More prompts for the text encoder
+    id: int  # the id in the dataset's files
+    name: str  # shown to people, first prompt of the text encoder
+    isthing: bool  # countable?
+    synonyms: tuple[str, ...] = ()  # more prompts for the text encoder
     color: tuple[int, int, int] = (128, 128, 128)  # RGB for drawings
 
 
 def palette(
-    n: int,  # How many
+    n: int,  # how many
 ) -> list[tuple[int, int, int]]:  # RGB
-    "Distinct colours: hues a golden angle apart, in three weights of saturation and lightness"
+    "Make distinct colours: hues a golden angle apart, in three weights of saturation and lightness."
 
     def color(i):
         r, g, b = colorsys.hls_to_rgb(
@@ -51,10 +51,10 @@ def palette(
 # %% ../nbs/1-ground/02_panoptic.ipynb #4adc2133
 @dataclass(frozen=True)
 class Taxonomy:
-    "The classes of a dataset, in order: a class is its place in `categories`"
+    "List the classes of a dataset in order: a class is its position in `categories`."
 
-    name: str  # The dataset's
-    categories: tuple[Category, ...]  # Their order gives the class index
+    name: str  # the dataset's
+    categories: tuple[Category, ...]  # their order gives the class index
 
     def __post_init__(self):
         ids = [c.id for c in self.categories]
@@ -72,35 +72,35 @@ class Taxonomy:
 
     @property
     def names(self) -> list[str]:
-        "One name per class"
+        "Give one name per class."
         return [c.name for c in self.categories]
 
     @property
     def vocabulary(self) -> list[list[str]]:
-        "All names per class, the first one first"
+        "Give all names of every class, the first one first."
         return [[c.name, *c.synonyms] for c in self.categories]
 
     @property
     def isthing(self) -> Bool[Tensor, "c"]:
-        "True for countable classes"
+        "Say which classes are countable."
         return torch.tensor([c.isthing for c in self.categories], dtype=torch.bool)
 
     @property
     def colors(self) -> UInt8[np.ndarray, "c 3"]:
-        "RGB per class"
+        "Give the RGB colour of every class."
         return np.array([c.color for c in self.categories], dtype=np.uint8).reshape(-1, 3)
 
     @property
     def dataset_ids(self) -> list[int]:
-        "The id in the dataset's files, per class"
+        "Give the id of every class in the dataset's files."
         return [c.id for c in self.categories]
 
     def index(
         self,
-        dataset_id: int,  # As in the dataset's files
-        where: str = "",  # File to name in the message
+        dataset_id: int,  # as in the dataset's files
+        where: str = "",  # file to name in the message
     ) -> int:
-        "The class of a dataset id; raises `DearliError` if it is unknown"
+        "Look up the class of a dataset id. Raises `DearliError` if the id is unknown."
         if (index := self._lookup.get(dataset_id)) is not None:
             return index
         raise DearliError(
@@ -109,14 +109,14 @@ class Taxonomy:
         )
 
     def agnostic(self) -> Taxonomy:
-        "The same pictures with a single class: any segment is a thing"
+        "Give the taxonomy of the same images with a single class: every segment is a thing."
         return Taxonomy(
             f"{self.name}-agnostic",
             (Category(0, "segment", True, ("object", "regular shape"), (90, 130, 200)),),
         )
 
     def to_json(self) -> dict:
-        "As plain values: a name and a COCO `categories` list"
+        "Convert to plain values: a name and a COCO `categories` list."
         return {
             "name": self.name,
             "categories": [
@@ -134,10 +134,10 @@ class Taxonomy:
     @classmethod
     def from_json(
         cls,
-        value: dict,  # With a list `categories`; `name` may be missing
-        where: str = "categories",  # File to name in messages, and the name if there is none
+        value: dict,  # with a list `categories`; `name` may be missing
+        where: str = "categories",  # file to name in messages, and the name if there is none
     ) -> Taxonomy:
-        "From plain values; raises `DearliError` if a category lacks its id, name or isthing"
+        "Read plain values. Raises `DearliError` if a category lacks its id, name or isthing."
         if not value.get("categories"):
             raise DearliError(f"{where} has no 'categories': list every class with id, name and isthing.")
         colors = palette(len(value["categories"]))
@@ -148,7 +148,7 @@ class Taxonomy:
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #a707e99a
 def _category(value: dict, color: tuple, where: str) -> Category:
-    "One entry of a `categories` list"
+    "Read one entry of a `categories` list."
     for k in ("id", "name", "isthing"):
         if k not in value:
             raise DearliError(f"{where} has a category {value} without '{k}': add it.")
@@ -163,13 +163,13 @@ def _category(value: dict, color: tuple, where: str) -> Category:
 # %% ../nbs/1-ground/02_panoptic.ipynb #fa0bcd2a
 @dataclass(eq=False)
 class Segments:
-    "A table of segments, stored by column"
+    "Hold a table of n segments, column by column."
 
-    id: Int[Tensor, "n"]  # Value in the id map, above 0
-    category: Int[Tensor, "n"]  # Class index
-    isthing: Bool[Tensor, "n"]  # Countable?
-    iscrowd: Bool[Tensor, "n"] | None = None  # Unseparated instances? None for nowhere
-    score: Float[Tensor, "n"] | None = None  # Confidence; None for 1 everywhere
+    id: Int[Tensor, "n"]  # value in the id map, above 0
+    category: Int[Tensor, "n"]  # class index
+    isthing: Bool[Tensor, "n"]  # countable?
+    iscrowd: Bool[Tensor, "n"] | None = None  # unseparated instances? None for nowhere
+    score: Float[Tensor, "n"] | None = None  # confidence; None for 1 everywhere
 
     def __post_init__(self):
         if self.iscrowd is None:
@@ -181,29 +181,29 @@ class Segments:
         return len(self.id)
 
     def columns(self) -> dict[str, Tensor]:
-        "The five columns by name"
+        "Give the five columns by name."
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def select(
         self,
-        rows: Bool[Tensor, "n"] | Int[Tensor, "m"],  # Mask or positions
+        rows: Bool[Tensor, "n"] | Int[Tensor, "m"],  # mask or positions
     ) -> "Segments":
-        "Some of the rows"
+        "Keep some of the rows."
         return Segments(**{k: v[rows] for k, v in self.columns().items()})
 
     def to(self, device: str | torch.device) -> "Segments":
-        "On another device"
+        "Move the columns to another device."
         return Segments(**{k: v.to(device) for k, v in self.columns().items()})
 
     @classmethod
     def make(
         cls,
-        category: list[int] | Int[Tensor, "n"],  # Class indices
-        taxonomy: Taxonomy,  # Says which are things
+        category: list[int] | Int[Tensor, "n"],  # class indices
+        taxonomy: Taxonomy,  # says which are things
         iscrowd: list[bool] | None = None,  # None for nowhere
         score: list[float] | None = None,  # None for 1 everywhere
     ) -> Segments:
-        "A table with ids 1 to n"
+        "Make a table with ids 1 to n."
         category = torch.as_tensor(category, dtype=torch.int64)
         return Segments(
             torch.arange(1, len(category) + 1, device=category.device),
@@ -215,37 +215,37 @@ class Segments:
 
     @classmethod
     def empty(cls, device: str | torch.device = "cpu") -> Segments:
-        "A table without rows"
+        "Make a table without any rows."
         none = torch.zeros(0, dtype=torch.int64, device=device)
         return Segments(none, none, none.bool())
 
     @classmethod
     def cat(cls, *tables: Segments) -> Segments:
-        "Tables below one another; the ids are the caller's concern"
+        "Put tables below one another; the caller takes care of the ids."
         return Segments(**{f.name: torch.cat([getattr(t, f.name) for t in tables]) for f in fields(Segments)})
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #10771b35
 @dataclass(eq=False)
 class Panoptic:
-    "A panoptic segmentation"
+    "Hold a panoptic segmentation: an id map and its table of segments."
 
     ids: Int[Tensor, "h w"]  # int32, 0 = void
-    segments: Segments  # One row per id
+    segments: Segments  # one row per id
 
     @property
     def size(self) -> tuple[int, int]:
-        "Height and width in pixels"
+        "Give height and width in pixels."
         return tuple(self.ids.shape)
 
     def to(self, device: str | torch.device) -> "Panoptic":
-        "On another device"
+        "Move map and table to another device."
         return Panoptic(self.ids.to(device), self.segments.to(device))
 
     def index(
         self,
         dtype: torch.dtype = torch.int64,  # int32 is faster where it will do
     ) -> Int[Tensor, "h w"]:
-        "Table row per pixel, -1 for void"
+        "Give the table row of every pixel, -1 for void."
         if not len(self.segments):
             return torch.full_like(self.ids, -1, dtype=dtype)
         known, rows = self.segments.id, torch.arange(len(self.segments), dtype=dtype, device=self.ids.device)
@@ -259,28 +259,28 @@ class Panoptic:
         return torch.where(hit, rows[order].index_select(0, place), -1).view(self.ids.shape)
 
     def area(self) -> Int[Tensor, "n"]:
-        "Pixels per segment"
+        "Count the pixels of every segment."
         return torch.bincount(self.index(torch.int32).flatten() + 1, minlength=len(self.segments) + 1)[1:]
 
     def masks(self) -> Bool[Tensor, "n h w"]:
-        "One binary mask per segment"
+        "Give one binary mask per segment."
         return self.ids[None] == self.segments.id[:, None, None]
 
     def targets(self) -> tuple[Int[Tensor, "n"], Bool[Tensor, "n h w"]]:
-        "Classes and masks of the segments to learn: no crowd, at least one pixel"
+        "Give classes and masks of the segments to learn: no crowd, at least one pixel."
         segments = self.segments.select(~self.segments.iscrowd & (self.area() > 0))
         return segments.category, Panoptic(self.ids, segments).masks()
 
     def with_ids(
         self,
-        ids: Int[Tensor, "h w"],  # A crop, flip, resize of the map, or a mixture
+        ids: Int[Tensor, "h w"],  # a crop, flip, resize of the map, or a mixture
     ) -> Panoptic:
-        "The same table over a new map, without the segments that vanished"
+        "Put the same table on a new map, without the segments that vanished."
         new = Panoptic(ids, self.segments)
         return Panoptic(ids, self.segments.select(new.area() > 0))
 
     def compact(self) -> Panoptic:
-        "The same segmentation with ids 1 to n in table order"
+        "Number the same segments 1 to n in the order of the table."
         columns = self.segments.columns() | {
             "id": torch.arange(1, len(self.segments) + 1, device=self.ids.device)
         }
@@ -288,9 +288,9 @@ class Panoptic:
 
     def semantic(
         self,
-        ignore: int = 255,  # Value of void
+        ignore: int = 255,  # value of void
     ) -> Int[Tensor, "h w"]:
-        "Class per pixel"
+        "Give the class of every pixel."
         none = torch.full((1,), ignore, dtype=torch.int64, device=self.ids.device)
         category = torch.where(self.segments.iscrowd, none, self.segments.category)
         return torch.cat([none, category])[self.index() + 1]
@@ -298,18 +298,18 @@ class Panoptic:
     @classmethod
     def from_masks(
         cls,
-        masks: Bool[Tensor, "n h w"],  # May overlap; later ones are on top
-        category: Int[Tensor, "n"],  # Class indices
-        taxonomy: Taxonomy,  # Says which are things
+        masks: Bool[Tensor, "n h w"],  # may overlap; later ones are on top
+        category: Int[Tensor, "n"],  # class indices
+        taxonomy: Taxonomy,  # says which are things
         score: Float[Tensor, "n"] | None = None,  # None for 1 everywhere
     ) -> Panoptic:
-        "Paint masks over one another"
+        "Paint masks over one another, later ones on top."
         rank = torch.arange(1, len(masks) + 1, device=masks.device)[:, None, None]
         ids = (masks * rank).amax(0) if len(masks) else torch.zeros(masks.shape[1:], device=masks.device)
         return cls(ids.int(), Segments.make(category, taxonomy, score=score)).with_ids(ids.int()).compact()
 
     def boxes(self) -> Int[Tensor, "n 4"]:
-        "x, y, width, height per segment; zeros for one without a pixel"
+        "Give x, y, width and height of every segment; zeros for a segment without a pixel."
         h, w = self.size
         row, n = self.index().flatten() + 1, len(self.segments) + 1
         y, x = (
@@ -328,9 +328,9 @@ class Panoptic:
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #d7c4868d
 def decode_ids(
-    rgb: UInt8[np.ndarray, "h w 3"],  # Pixels of a panoptic PNG
+    rgb: UInt8[np.ndarray, "h w 3"],  # pixels of a panoptic PNG
 ) -> Int[np.ndarray, "h w"]:
-    "Colours to ids"
+    "Convert colours to ids: R + 256 G + 65536 B."
     return (
         rgb[..., 0].astype(np.int32)
         + 256 * rgb[..., 1].astype(np.int32)
@@ -339,18 +339,18 @@ def decode_ids(
 
 
 def encode_ids(
-    ids: Int[np.ndarray, "h w"],  # Below 2**24
+    ids: Int[np.ndarray, "h w"],  # below 2**24
 ) -> UInt8[np.ndarray, "h w 3"]:
-    "Ids to colours"
+    "Convert ids to colours, the inverse of `decode_ids`."
     return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], -1).astype(np.uint8)
 
 
 def read_png(
-    path: str | Path,  # A panoptic PNG
-    segments_info: list[dict],  # Its `segments_info` from the JSON
-    taxonomy: Taxonomy,  # Knows the category ids
+    path: str | Path,  # a panoptic PNG
+    segments_info: list[dict],  # its `segments_info` from the JSON
+    taxonomy: Taxonomy,  # knows the category ids
 ) -> Panoptic:
-    "Read one panoptic PNG; raises `DearliError` if it is missing, damaged, or does not agree with the JSON"
+    "Read one panoptic PNG. Raises `DearliError` if it is missing, damaged, or contradicts the JSON."
     ids = torch.from_numpy(decode_ids(_pixels(path)))
     known = torch.tensor([s["id"] for s in segments_info], dtype=torch.int64)
     segments = Segments.make(
@@ -373,7 +373,7 @@ def read_png(
 
 
 def _pixels(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    "The colours of a panoptic PNG"
+    "Read the colours of a panoptic PNG."
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the folder of the panoptic PNGs.")
     try:
@@ -390,20 +390,20 @@ def _pixels(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
 # %% ../nbs/1-ground/02_panoptic.ipynb #d5a5b33b
 @dataclass(frozen=True)
 class Record:
-    "One annotated image of a COCO-panoptic file"
+    "Describe one annotated image of a COCO-panoptic file."
 
-    image_id: int | str  # As in the file
-    image: str  # File name of the image
-    png: str  # File name of the panoptic PNG
-    size: tuple[int, int]  # Height and width
-    segments_info: tuple[dict, ...]  # As in the file
+    image_id: int | str  # as in the file
+    image: str  # file name of the image
+    png: str  # file name of the panoptic PNG
+    size: tuple[int, int]  # height and width
+    segments_info: tuple[dict, ...]  # as in the file
 
 
 def read_panoptic_json(
-    path: str | Path,  # A COCO-panoptic JSON
-    taxonomy: Taxonomy | None = None,  # Replaces the file's own categories
+    path: str | Path,  # a COCO-panoptic JSON
+    taxonomy: Taxonomy | None = None,  # replaces the file's own categories
 ) -> tuple[Taxonomy, list[Record]]:
-    "Read a COCO-panoptic JSON; raises `DearliError` if a part is missing or an annotation has no image"
+    "Read a COCO-panoptic JSON. Raises `DearliError` if a part is missing or an annotation has no image."
     value = read_json(path)
     for k in ("images", "annotations"):
         if not isinstance(value, dict) or k not in value:
@@ -416,7 +416,7 @@ def read_panoptic_json(
 
 
 def _record(annotation: dict, images: dict, path) -> Record:
-    "One annotation with its image"
+    "Join one annotation with its image."
     for k in ("image_id", "file_name", "segments_info"):
         if k not in annotation:
             raise DearliError(f"{path} has an annotation without '{k}': make it a COCO-panoptic file.")
@@ -434,12 +434,12 @@ def _record(annotation: dict, images: dict, path) -> Record:
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #3d604277
 def write_coco_panoptic(
-    folder: str | Path,  # Gets `NAME.json` and the PNGs in `NAME/`
-    items: Iterable[tuple[str, Panoptic]],  # Image file name and its segmentation
-    taxonomy: Taxonomy,  # Maps classes back to dataset ids
-    name: str = "panoptic",  # Of the JSON and of the folder of PNGs
-) -> Path:  # The JSON
-    "Write segmentations as COCO-panoptic"
+    folder: str | Path,  # gets `NAME.json` and the PNGs in `NAME/`
+    items: Iterable[tuple[str, Panoptic]],  # image file name and its segmentation
+    taxonomy: Taxonomy,  # maps classes back to dataset ids
+    name: str = "panoptic",  # of the JSON and of the folder of PNGs
+) -> Path:  # the JSON
+    "Write segmentations as COCO-panoptic JSON and PNGs."
     folder, images, annotations = Path(folder), [], []
     for image, panoptic in items:
         stem, (h, w) = Path(image).stem, panoptic.size
@@ -462,19 +462,19 @@ def write_coco_panoptic(
 
 
 def write_png(
-    path: str | Path,  # Final place
-    panoptic: Panoptic,  # Ids below 2**24
+    path: str | Path,  # file to write
+    panoptic: Panoptic,  # ids below 2**24
 ) -> None:
-    "Write one panoptic PNG"
+    "Write the id map as one panoptic PNG."
     with atomic_write(path, "wb") as f:
         Image.fromarray(encode_ids(panoptic.ids.cpu().numpy())).save(f, "PNG")
 
 
 def segments_info(
-    panoptic: Panoptic,  # Segments without a pixel are left out, as the format demands
-    taxonomy: Taxonomy,  # Maps classes back to dataset ids
+    panoptic: Panoptic,  # segments without a pixel are left out, as the format demands
+    taxonomy: Taxonomy,  # maps classes back to dataset ids
 ) -> list[dict]:
-    "The table as COCO-panoptic lists it"
+    "List the table as COCO-panoptic does."
     s, keep = panoptic.segments, panoptic.area() > 0
     columns = [
         o[keep].tolist() for o in (s.id, s.category, s.iscrowd, panoptic.area(), panoptic.boxes(), s.score)

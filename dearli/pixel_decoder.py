@@ -66,7 +66,7 @@ def deformable(
     ],  # where to look per head, level, point and query: (x, y) in [-1, 1]
     weights: Float[Tensor, "b m l p q"],  # how much each place counts
 ) -> Float[Tensor, "b q md"]:  # attended values, heads side by side
-    "Sum bilinear samples of several maps at given places with given weights."
+    "Sum bilinear samples of several maps at given locations with given weights."
     b, n, m, d = value.shape
     maps = value.permute(0, 2, 3, 1).reshape(b * m, d, n).split([h * w for h, w in sizes], dim=-1)
     out = 0
@@ -87,7 +87,7 @@ def initial_offsets(
     levels: int,  # maps
     points: int,  # places per map and head
 ) -> Float[Tensor, "m l p 2"]:  # offsets in cells, (x, y)
-    "Spread the first sampling places: one direction per head, farther with every point."
+    "Spread the first sampling locations: one direction per head, farther with every point."
     angle = torch.arange(heads, dtype=torch.float32) * (2 * math.pi / heads)
     way = torch.stack([angle.cos(), angle.sin()], dim=-1)
     way = way / way.abs().amax(-1, keepdim=True)
@@ -95,7 +95,7 @@ def initial_offsets(
 
 
 class DeformableAttention(nn.Module):
-    "Multi-scale deformable attention (Deformable DETR)."
+    "Attend to a few sampled locations of several maps (Deformable DETR)."
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class DeformableAttention(nn.Module):
         tokens: Float[Tensor, "b n d"],  # content of all levels
         sizes: list[tuple[int, int]],  # height and width per level
     ) -> Float[Tensor, "b q d"]:  # attended tokens
-        "Look at a few places of every level."
+        "Read a few locations of every level and sum them with learned weights."
         split = (self.heads, self.levels, self.points)
         offsets = self.offsets(query).transpose(1, 2).unflatten(1, (*split, 2)).movedim(4, -1)
         weights = (
@@ -145,7 +145,7 @@ class DeformableAttention(nn.Module):
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #d1e3df01
 class PixelLayer(nn.Module):
-    "One encoder layer: deformable attention, then a feed-forward block, both post-norm."
+    "Run one encoder layer: deformable attention, then a feed-forward block, both post-norm."
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ def _projection(
     c_in: int,  # input channels
     dim: int,  # output channels
 ) -> nn.Sequential:  # 1x1 convolution with bias, then group norm
-    "Make the entry of one level."
+    "Make the input projection of one level."
     conv = nn.Conv2d(c_in, dim, 1)
     nn.init.xavier_uniform_(conv.weight)
     nn.init.zeros_(conv.bias)

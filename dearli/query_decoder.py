@@ -21,7 +21,7 @@ __all__ = ['Prediction', 'Attention', 'attention_mask', 'QueryLayer', 'mlp', 'Qu
 # %% ../nbs/3-method/04_query_decoder.ipynb #002ae7cf
 @dataclass(eq=False)
 class Prediction:
-    "Class and mask logits of every query, for the last decoder stage and, as `aux`, for the earlier ones."
+    "Hold class and mask logits of every query, for the last decoder stage and, as `aux`, the earlier ones."
 
     class_logits: Float[Tensor, "b q c1"]  # class logits, no-object last
     mask_logits: Float[Tensor, "b q h w"]  # mask logits at the mask stride
@@ -30,14 +30,14 @@ class Prediction:
 
     @property
     def stages(self) -> list[Prediction]:  # every stage in order, the final one last
-        "All supervised stages."
+        "List all supervised stages, the last one last."
         return [*self.aux, self]
 
     def __getitem__(
         self,
         images: slice,  # which images of the batch
     ) -> Prediction:  # the same prediction for those images only
-        "Split a batch, for instance into its labelled and unlabelled part."
+        "Select images of the batch, for instance its labelled or unlabelled part."
         return replace(
             self,
             class_logits=self.class_logits[images],
@@ -48,7 +48,7 @@ class Prediction:
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #c1cb92ac
 class Attention(nn.Module):
-    "Multi-head attention, batch first, with a mask shared by all heads."
+    "Attend with several heads, batch first, under a mask shared by all heads."
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         value: Float[Tensor, "b n d"],  # what is collected
         allowed: Bool[Tensor, "b 1 q n"] | None = None,  # which keys a query may see; None for all
     ) -> Float[Tensor, "b q d"]:  # collected values
-        "Attend."
+        "Collect values for every query, weighted by the similarity of query and key."
         parts = zip((query, key, value), self.inputs.weight.chunk(3), self.inputs.bias.chunk(3))
         q, k, v = [F.linear(x, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2) for x, w, b in parts]
         return self.out(F.scaled_dot_product_attention(q, k, v, attn_mask=allowed).transpose(1, 2).flatten(2))
@@ -84,7 +84,7 @@ def attention_mask(
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #fab6d84d
 class QueryLayer(nn.Module):
-    "One decoder layer: masked cross-attention, self-attention, feed-forward, each post-norm."
+    "Run one decoder layer: masked cross-attention, self-attention, feed-forward, each post-norm."
 
     def __init__(
         self,
@@ -110,13 +110,13 @@ class QueryLayer(nn.Module):
 def mlp(
     *widths: int,  # input, hidden and output widths
 ) -> nn.Sequential:  # linear layers with ReLU between them
-    "Make a small perceptron."
+    "Make a perceptron with ReLU between its layers."
     layers = [m for a, b in zip(widths, widths[1:]) for m in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
 class QueryDecoder(nn.Module):
-    "Masked-attention transformer decoder."
+    "Refine learned queries by masked attention to the maps of the pixel decoder."
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class QueryDecoder(nn.Module):
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #6da7c29e
 class LinearHead(nn.Module):
-    "Class logits by a linear layer over a closed list of classes (M2F)."
+    "Score queries by a linear layer over a closed list of classes (M2F)."
 
     def __init__(
         self,
@@ -180,12 +180,12 @@ class LinearHead(nn.Module):
         self.linear = nn.Linear(dim, classes + 1)
 
     def forward(self, states, rows=None, pooled=None):
-        "Score states (... q d); text rows and pooled mask features are not used."
+        "Score states (... q d); text embeddings and pooled mask features are not used."
         return self.linear(states)
 
 
 class LanguageHead(nn.Module):
-    "Class logits by similarity with text rows (M2F-Lang)."
+    "Score queries by similarity with the embeddings of class names (M2F-Lang)."
 
     def __init__(
         self,

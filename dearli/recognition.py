@@ -26,7 +26,7 @@ def resize(
     maps: Float[Tensor, "b c h w"],  # maps to resample
     size: tuple[int, int],  # wanted height and width
 ) -> Float[Tensor, "b c h2 w2"]:  # resampled maps
-    "Resample maps bilinearly with half-pixel centres, without antialiasing; a no-op at equal size."
+    "Resample maps bilinearly with half-pixel centres, without antialiasing; equal sizes change nothing."
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     if not maps.shape[1]:
@@ -53,7 +53,7 @@ def synonym_index(
     counts: list[int],  # text rows per class, in class order
     device: torch.device = None,  # where to put the table
 ) -> Int[Tensor, "c s"]:  # row numbers of every class, short lists repeat their last row
-    "Tabulate which text rows belong to which class."
+    "Tabulate which embeddings belong to which class."
     most, first, table = max(counts), 0, []
     for n in counts:
         table.append([first + min(i, n - 1) for i in range(most)])

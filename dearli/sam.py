@@ -44,7 +44,7 @@ __all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SamConfig', 'Tiny
 # %% ../nbs/3-method/09_sam.ipynb #161431ea
 @dataclass(frozen=True, kw_only=True)
 class SamConfig:
-    "How `SamAutomaticMaskGenerator` is run; the defaults are the paper's (Section 4)."
+    "Set up `SamAutomaticMaskGenerator`; the defaults are the paper's (Section 4)."
 
     points_per_side: int = 32  # prompts along each side of the image
     pred_iou_thresh: float = 0.88  # least quality that SAM gives its own mask, 0..1
@@ -55,7 +55,7 @@ class SamConfig:
 
     @classmethod
     def tiny(cls) -> "SamConfig":
-        "For `shapes-sam` and 128-pixel scenes."
+        "Give the settings for `shapes-sam` and 128-pixel scenes."
         return cls(
             points_per_side=12,
             pred_iou_thresh=0.6,
@@ -71,7 +71,7 @@ FOLD = 4  # mask logits per patch and axis
 
 @dataclass(frozen=True, kw_only=True)
 class TinySam:
-    "Sizes of a small SAM."
+    "Set the sizes of a small SAM."
 
     size: int = 128  # side of the square input in pixels
     width: int = 96  # channels of the image encoder
@@ -86,12 +86,12 @@ class TinySam:
 
     @property
     def grid(self) -> int:
-        "Patches along a side."
+        "Count the patches along a side."
         return self.size // PATCH
 
 # %% ../nbs/3-method/09_sam.ipynb #3cb2abc4
 class TrunkStem(nn.Module):
-    "Patches from the first stages of the frozen ImageNet trunk."
+    "Make patches from the first stages of the frozen ImageNet trunk."
 
     def __init__(self, width: int):  # channels per patch
         super().__init__()
@@ -111,7 +111,7 @@ class TrunkStem(nn.Module):
 
     @torch.no_grad()
     def maps(self, x: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        "Maps of strides 2, 4 and 8."
+        "Give the maps of strides 2, 4 and 8."
         maps = []
         for stage in self.trunk:
             maps.append(x := stage(x))
@@ -126,7 +126,7 @@ class TrunkStem(nn.Module):
 
 # %% ../nbs/3-method/09_sam.ipynb #9052cfb5
 class FineEncoder(ImageEncoderViT):
-    "SAM's image encoder with the trunk's stem; its embedding carries fine features in additional channels."
+    "Encode images as SAM does, with the trunk as stem and fine features in additional channels."
 
     def __init__(self, cfg: TinySam):  # sizes
         super().__init__(
@@ -168,14 +168,14 @@ class FineEncoder(ImageEncoderViT):
 
 
 class FineDecoder(MaskDecoder):
-    "SAM's mask decoder, adding the fine features of `FineEncoder`."
+    "Decode masks as SAM does, adding the fine features of `FineEncoder`."
 
     def upscale(
         self,
         src: Float[Tensor, "n d y x"],  # embedding after the transformer
         fine: Float[Tensor, "#n k y x"],  # fine features as they travel
     ) -> Float[Tensor, "n c h w"]:
-        "Four times the resolution."
+        "Enlarge the embedding to four times its resolution."
         widen, norm, act, again, last = self.output_upscaling
         return last(again(act(norm(widen(src)))) + F.pixel_shuffle(fine, FOLD))
 
@@ -184,7 +184,7 @@ class FineDecoder(MaskDecoder):
         tokens: Float[Tensor, "n 4 d"],  # mask tokens after the transformer
         up: Float[Tensor, "#n c h w"],  # from `upscale`
     ) -> Float[Tensor, "n 4 h w"]:
-        "Mask logits: a dot product per token and place."
+        "Compute mask logits: a dot product per token and position."
         weights = torch.stack([f(tokens[:, i]) for i, f in enumerate(self.output_hypernetworks_mlps)], 1)
         return (weights @ up.flatten(2)).unflatten(2, up.shape[2:])
 
@@ -195,7 +195,7 @@ class FineDecoder(MaskDecoder):
         sparse_prompt_embeddings: Tensor,
         dense_prompt_embeddings: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        "Masks and forecast IoU of n prompts on one image."
+        "Predict masks and their IoU for n prompts on one image."
         d, n = self.transformer_dim, len(sparse_prompt_embeddings)
         learnt = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(n, -1, -1)
         src = image_embeddings[:, :d] + dense_prompt_embeddings
@@ -228,7 +228,7 @@ def align_attention(sam: Sam) -> None:
 def tiny_sam(
     cfg: TinySam = TinySam(),  # sizes
 ) -> Sam:  # untrained, in evaluation mode
-    "Assemble a small SAM; raises `DearliError` if the sizes do not divide."
+    "Assemble a small SAM. Raises `DearliError` if the sizes do not divide."
     if cfg.size % PATCH:
         raise DearliError(
             f"TinySam.size is {cfg.size}, which patches of {PATCH} do not tile: use a multiple of {PATCH}."
@@ -297,7 +297,7 @@ def load_sam(
     source: str | Path = "shapes-sam",  # 'shapes-sam' or the path of a checkpoint
     device: str | torch.device = "cpu",  # where it runs
 ) -> Sam:  # in evaluation mode, without gradients
-    "Load a SAM; raises `DearliError` if the checkpoint is missing or something else."
+    "Load a SAM. Raises `DearliError` if the checkpoint is missing or something else."
     path = data_path("weights", "shapes-sam.safetensors") if source == "shapes-sam" else Path(source)
     if not path.is_file():
         raise DearliError(
@@ -310,7 +310,7 @@ def load_sam(
 # %% ../nbs/3-method/09_sam.ipynb #3ffe1c8a
 @dataclass(eq=False)
 class Masks:
-    "What SAM found in one image."
+    "Hold what SAM found in one image."
 
     masks: Bool[Tensor, "n h w"]  # may overlap, in the order of the generator
     quality: Float[Tensor, "n"]  # SAM's forecast of each mask's IoU
@@ -345,7 +345,7 @@ def annotate(
 def read_masks(
     record: dict | str | Path,  # from `annotate`, or the JSON file of one
 ) -> Masks:
-    "Decode the masks of one record; raises `DearliError` if the file is no such record."
+    "Decode the masks of one record. Raises `DearliError` if the file is not such a record."
     value = record if isinstance(record, dict) else read_json(record)
     try:
         notes, size = value["annotations"], (value["image"]["height"], value["image"]["width"])
@@ -363,7 +363,7 @@ def segment(
     sam: Sam,  # from `load_sam`
     cfg: SamConfig = SamConfig(),  # how to prompt and filter
 ) -> Masks:
-    "Class-agnostic masks of one image."
+    "Find class-agnostic masks of one image."
     return read_masks(annotate(image, sam, cfg))
 
 # %% ../nbs/3-method/09_sam.ipynb #aa77c0b1
@@ -385,7 +385,7 @@ def iou_table(
     a: Bool[Tensor, "n h w"],  # masks
     b: Bool[Tensor, "m h w"],  # other masks
 ) -> Float[Tensor, "n m"]:
-    "IoU of every pair; 0 for two empty masks."
+    "Compute the IoU of every pair; 0 for two empty masks."
     x, y = a.flatten(1).float(), b.flatten(1).float()
     both = x @ y.T
     return both / (x.sum(1)[:, None] + y.sum(1) - both).clamp(min=1)
@@ -395,7 +395,7 @@ def boundary_band(
     masks: Bool[Tensor, "n h w"],  # one per row
     width: int,  # pixels
 ) -> Bool[Tensor, "n h w"]:
-    "Pixels of each mask within `width` of its outline; the edge of the image is outline too."
+    "Mark pixels within `width` of a mask's outline; the edge of the image is outline too."
     outside = F.pad((~masks).float()[:, None], [width] * 4, value=1.0)
     for _ in range(width):
         outside = F.max_pool2d(outside, 3, 1)  # each pass takes the padding back by one
@@ -404,7 +404,7 @@ def boundary_band(
 
 @dataclass(eq=False)
 class Agreement:
-    "How well masks cover true segments."
+    "Hold how well masks cover true segments."
 
     best: Int[Tensor, "m"]  # mask that fits each true segment best
     iou: Float[Tensor, "m"]  # its IoU
@@ -416,7 +416,7 @@ def agreement(
     truth: Bool[Tensor, "m h w"],  # true segments
     width: int | None = None,  # of the boundary band in pixels; None for 2 % of the diagonal
 ) -> Agreement:
-    "Best mask for every true segment, by IoU."
+    "Find the best mask for every true segment, by IoU."
     h, w = truth.shape[1:]
     width = width or max(1, round(0.02 * (h * h + w * w) ** 0.5))
     if not len(masks):
@@ -430,13 +430,13 @@ def agreement(
 def parts_of(
     parts: Int[Tensor, "h w"],  # number per one-coloured part
 ) -> Bool[Tensor, "n h w"]:
-    "One mask per number above 0."
+    "Give one mask per number above 0."
     numbers = parts.unique()
     return parts[None] == numbers[numbers > 0][:, None, None]
 
 # %% ../nbs/3-method/09_sam.ipynb #28b5ef09
 def _settled(folder: Path, sam: Sam, cfg: SamConfig) -> None:
-    "Keep the settings with the masks; refuse to mix."
+    "Store the settings beside the masks, or refuse to mix different ones."
     settings = {"sam": getattr(sam, "source", "unnamed"), **to_dict(cfg)}
     if not (folder / "sam.json").exists():
         return write_json(folder / "sam.json", settings)
@@ -452,7 +452,7 @@ def mask_file(
     folder: str | Path,  # of the masks
     name: str,  # of the image
 ) -> Path:
-    "Where the masks of an image are stored."
+    "Say where the masks of an image are stored."
     return Path(folder) / "masks" / Path(name).with_suffix(".json")
 
 
@@ -464,7 +464,7 @@ def label_images(
     shard: tuple[int, int] = (0, 1),  # this process and their number: images i, i + n, i + 2n, ...
     progress: bool = True,  # show a bar with the time left
 ) -> int:  # images segmented now; finished ones are skipped
-    "Segment every image of a dataset; raises `DearliError` if the folder was made with other settings."
+    "Segment every image of a dataset. Raises `DearliError` if the folder was made with other settings."
     part, parts = shard
     if not 0 <= part < parts:
         raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
@@ -482,7 +482,7 @@ def label_images(
 
 # %% ../nbs/3-method/09_sam.ipynb #2b3ee87c
 class AgnosticDataset:
-    "Images with the masks SAM found in them."
+    "Give images with the masks that SAM found in them."
 
     def __init__(
         self,

@@ -58,14 +58,14 @@ LOOK = {
 
 
 class Drawing(Figure):
-    "A figure of its own, without pyplot, that shows itself small"
+    "Draw a figure without pyplot that displays itself as a small file."
 
     def encoded(
         self,
-        dpi: int = 72,  # Pixels per inch
-        quality: int = 84,  # Of the JPEG
+        dpi: int = 72,  # pixels per inch
+        quality: int = 84,  # of the JPEG
     ) -> tuple[str, bytes]:  # MIME type and file
-        "The smaller of a PNG of 128 colours and a JPEG"
+        "Encode as a PNG of 128 colours or a JPEG, whichever is smaller."
         canvas = io.BytesIO()
         self.savefig(canvas, format="png", dpi=dpi, facecolor="white")
         picture = Image.open(canvas).convert("RGB")
@@ -85,18 +85,18 @@ class Drawing(Figure):
 
 # %% ../nbs/1-ground/06_show.ipynb #edfe0965
 def look():
-    "A context in which matplotlib has our look"
+    "Make a context in which matplotlib has the look of this package."
     return matplotlib.rc_context(LOOK)
 
 
 def canvas(
-    width: float,  # Inches
-    height: float,  # Inches
-    rows: int = 1,  # Of axes
-    columns: int = 1,  # Of axes
-    **options,  # For `Figure.subplots`, e.g. `sharey=True`
-) -> tuple[Drawing, np.ndarray]:  # The figure, and its axes as a 2-D array
-    "A new figure"
+    width: float,  # inches
+    height: float,  # inches
+    rows: int = 1,  # of axes
+    columns: int = 1,  # of axes
+    **options,  # for `Figure.subplots`, e.g. `sharey=True`
+) -> tuple[Drawing, np.ndarray]:  # the figure, and its axes as a 2-D array
+    "Make a new figure with a grid of axes."
     with look():
         figure = Drawing(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
@@ -107,7 +107,7 @@ def segment_colors(
     panoptic: Panoptic,  # n segments
     taxonomy: Taxonomy | None = None,  # None for one colour per segment, whatever its class
 ) -> UInt8[np.ndarray, "n 3"]:
-    "Colour per segment: its class, shaded by its place among the things of that class"
+    "Choose the colour of every segment: its class, shaded by its rank among the things of that class."
     s = panoptic.segments
     if taxonomy is None:
         return np.array(palette(len(s)), dtype=np.uint8).reshape(-1, 3)
@@ -120,18 +120,18 @@ def segment_colors(
 
 
 def _shade(color: np.ndarray, by: float) -> np.ndarray:
-    "Towards white above 0, towards black below"
+    "Shift a colour towards white above 0, towards black below."
     return color + (255 - color) * by if by > 0 else color * (1 + by)
 
 
 def overlay(
     image: UInt8[Tensor, "3 h w"] | None,  # RGB; None for flat colours on white
-    panoptic: Panoptic,  # Same size
+    panoptic: Panoptic,  # same size
     taxonomy: Taxonomy | None = None,  # None for one colour per segment
     strength: float = 0.6,  # 0 image only, 1 colours only
-    line: bool = True,  # Light line between segments?
+    line: bool = True,  # light line between segments?
 ) -> UInt8[np.ndarray, "h w 3"]:
-    "Paint segments over an image"
+    "Paint segments over an image."
     index = panoptic.index().cpu().numpy()
     flat = np.concatenate([segment_colors(panoptic, taxonomy), np.full((1, 3), 255, np.uint8)])[index].astype(
         float
@@ -148,9 +148,9 @@ def overlay(
 
 
 def edges(
-    index: Int[np.ndarray, "h w"],  # Segment of each pixel
+    index: Int[np.ndarray, "h w"],  # segment of each pixel
 ) -> Bool[np.ndarray, "h w"]:
-    "Pixels whose right or lower neighbour belongs to another segment"
+    "Mark pixels whose right or lower neighbour belongs to another segment."
     edge = np.zeros(index.shape, bool)
     edge[:, :-1] |= index[:, :-1] != index[:, 1:]
     edge[:-1] |= index[:-1] != index[1:]
@@ -159,13 +159,13 @@ def edges(
 # %% ../nbs/1-ground/06_show.ipynb #433066a1
 def show_panoptic(
     image: UInt8[Tensor, "3 h w"] | None,  # RGB; None for flat colours
-    panoptic: Panoptic,  # Same size
-    taxonomy: Taxonomy,  # Names and colours
-    title: str = "",  # Above the picture
-    width: float = 4,  # Inches
-    scores: bool = False,  # Write the confidence behind the name?
+    panoptic: Panoptic,  # same size
+    taxonomy: Taxonomy,  # names and colours
+    title: str = "",  # above the picture
+    width: float = 4,  # inches
+    scores: bool = False,  # write the confidence behind the name?
 ) -> Drawing:
-    "Draw one segmentation with its names"
+    "Draw one segmentation with its names."
     h, w = panoptic.size
     figure, axes = canvas(width, width * h / w + (0.25 if title else 0))
     draw_panoptic(axes[0, 0], image, panoptic, taxonomy, scores)
@@ -174,13 +174,13 @@ def show_panoptic(
 
 # %% ../nbs/1-ground/06_show.ipynb #3105188d
 def draw_panoptic(
-    ax: Axes,  # Where
+    ax: Axes,  # where
     image: UInt8[Tensor, "3 h w"] | None,  # RGB; None for flat colours
-    panoptic: Panoptic,  # Same size
-    taxonomy: Taxonomy,  # Names and colours
-    scores: bool = False,  # Write the confidence behind the name?
+    panoptic: Panoptic,  # same size
+    taxonomy: Taxonomy,  # names and colours
+    scores: bool = False,  # write the confidence behind the name?
 ) -> None:
-    "Draw one segmentation with its names on existing axes"
+    "Draw one segmentation with its names on existing axes."
     _picture(ax, overlay(image, panoptic, taxonomy))
     s, named = panoptic.segments, panoptic.area() > 0.008 * panoptic.ids.numel()
     for i, (y, x) in zip(named.nonzero().flatten().tolist(), thickest(panoptic.masks()[named])):
@@ -203,15 +203,15 @@ def draw_panoptic(
 
 
 def _picture(ax: Axes, pixels: np.ndarray, **options) -> None:
-    "Pixels without axes"
+    "Draw pixels without axes around them."
     ax.imshow(pixels, **options)
     ax.set_axis_off()
 
 
 def thickest(
-    masks: Bool[Tensor, "n h w"],  # One a segment
+    masks: Bool[Tensor, "n h w"],  # one per segment
 ) -> list[tuple[float, float]]:  # y and x in pixels
-    "The place of each mask that withstands erosion longest"
+    "Find the point of every mask that withstands erosion longest."
     if not len(masks):
         return []
     h, w = masks.shape[1:]
@@ -233,17 +233,17 @@ def thickest(
 # %% ../nbs/1-ground/06_show.ipynb #3c5a54c7
 Panel = (
     Tensor | Panoptic | tuple[Tensor, Panoptic]
-)  # Image (3 h w), segmentation, both, or a map (h w) of bool, float or int
+)  # image (3 h w), segmentation, both, or a map (h w) of bool, float or int
 
 
 def side_by_side(
-    panels: dict[str, Panel],  # Title to content
-    taxonomy: Taxonomy | None = None,  # Colours; None for one per segment
-    columns: int = 4,  # Panels in a row
-    width: float = 2.1,  # Inches per panel
-    names: bool = False,  # Write class names on segmentations?
+    panels: dict[str, Panel],  # title to content
+    taxonomy: Taxonomy | None = None,  # colours; None for one per segment
+    columns: int = 4,  # panels in a row
+    width: float = 2.1,  # inches per panel
+    names: bool = False,  # write class names on segmentations?
 ) -> Drawing:
-    "Draw panels in rows"
+    "Draw panels in rows, each under its title."
     rows, columns = math.ceil(len(panels) / columns), min(columns, len(panels))
     h, w = _size(next(iter(panels.values())))
     figure, axes = canvas(width * columns, rows * (width * h / w + 0.25), rows, columns)
@@ -256,14 +256,14 @@ def side_by_side(
 
 
 def _size(panel: Panel) -> tuple[int, int]:
-    "Height and width of a panel"
+    "Give height and width of a panel."
     if isinstance(panel, tuple):
         panel = panel[1]
     return panel.size if isinstance(panel, Panoptic) else tuple(panel.shape[-2:])
 
 
 def _panel(ax: Axes, panel: Panel, taxonomy: Taxonomy | None, names: bool) -> None:
-    "Draw whatever a panel holds"
+    "Draw whatever kind of panel it is."
     if isinstance(panel, Panoptic):
         panel = (None, panel)
     if isinstance(panel, tuple):
@@ -282,11 +282,11 @@ def _panel(ax: Axes, panel: Panel, taxonomy: Taxonomy | None, names: bool) -> No
 
 # %% ../nbs/1-ground/06_show.ipynb #affd7d9e
 def legend(
-    taxonomy: Taxonomy,  # Names and colours
-    classes: Sequence[int] | None = None,  # Which; None for all
-    columns: int = 6,  # Entries in a row
+    taxonomy: Taxonomy,  # names and colours
+    classes: Sequence[int] | None = None,  # which; None for all
+    columns: int = 6,  # entries in a row
 ) -> Drawing:
-    "Draw classes with their colours"
+    "Draw a list of classes with their colours."
     shown = sorted(
         range(len(taxonomy)) if classes is None else set(map(int, classes)),
         key=lambda c: not taxonomy.categories[c].isthing,
@@ -323,9 +323,9 @@ METHODS = {
 
 
 def series_colors(
-    names: Sequence[str],  # Titles of methods, or anything else
-) -> dict[str, str]:  # Name to colour
-    "Colour of every series of a figure"
+    names: Sequence[str],  # titles of methods, or anything else
+) -> dict[str, str]:  # name to colour
+    "Choose the colour of every series of a figure."
     own = {n: METHODS[n] for n in names if n in METHODS}
     left = [c for c in COLORS if c not in own.values()] or list(COLORS)
     others = [n for n in names if n not in own]
@@ -333,7 +333,7 @@ def series_colors(
 
 
 def _finish(ax: Axes, handles: list, xlabel: str, ylabel: str, title: str, grid: str = "y") -> None:
-    "Grid, labels and a legend outside, where it covers nothing"
+    "Add grid, labels and a legend outside, where it covers nothing."
     with look():
         ax.grid(axis=grid)
         ax.set_xlabel(xlabel)
@@ -349,14 +349,14 @@ Table = dict[str, dict[str, float | None]]
 
 
 def bars(
-    values: Table,  # Group (on the axis) to series (in the legend) to value
-    published: Table | None = None,  # The same, as reported by the paper
-    spread: Table | None = None,  # The same, standard deviations
-    ylabel: str = "PQ",  # Name of the axis
-    title: str = "",  # Above the chart
-    width: float | None = None,  # Inches; None grows with the number of bars
+    values: Table,  # group (on the axis) to series (in the legend) to value
+    published: Table | None = None,  # the same, as reported by the paper
+    spread: Table | None = None,  # the same, standard deviations
+    ylabel: str = "PQ",  # name of the axis
+    title: str = "",  # above the chart
+    width: float | None = None,  # inches; None grows with the number of bars
 ) -> Drawing:
-    "Draw grouped bars"
+    "Draw groups of bars, one colour per series."
     series = list(dict.fromkeys(k for row in values.values() for k in row))
     width, colors = width or max(3.2, 1 + 0.42 * len(values) * (len(series) + 0.8)), series_colors(series)
     figure, axes = canvas(width, 2.6)
@@ -388,12 +388,12 @@ def bars(
 
 
 def _cell(table: Table | None, group: str, name: str) -> float | None:
-    "A value that may not be there"
+    "Look up a value that may be missing."
     return ((table or {}).get(group) or {}).get(name)
 
 
 def _bar(ax, x, width, color, value, spread, published, top) -> None:
-    "One bar with its spread, the published value and, given the highest bar, its number: inside, or above a low bar"
+    "Draw a bar, its spread, the published value and, where numbers fit, its value."
     if value is not None:
         ax.bar(x, value, width, color=color, yerr=spread, error_kw={"ecolor": "#333333", "lw": 1})
     if value is not None and top is not None:
@@ -415,14 +415,14 @@ def _bar(ax, x, width, color, value, spread, published, top) -> None:
 
 # %% ../nbs/1-ground/06_show.ipynb #f15c4b7e
 def dots(
-    values: Table,  # Group (a line) to series (a dot) to value; None leaves the dot out
-    xlabel: str = "PQ",  # Name of the axis
-    title: str = "",  # Above the chart
-    strong: str | None = None,  # A group to set in bold
-    bands: Sequence[tuple[str, int]] = (),  # Name and number of lines of each band of groups, from the top
-    width: float = 6.4,  # Inches
+    values: Table,  # group (a line) to series (a dot) to value; None leaves the dot out
+    xlabel: str = "PQ",  # name of the axis
+    title: str = "",  # above the chart
+    strong: str | None = None,  # a group to set in bold
+    bands: Sequence[tuple[str, int]] = (),  # name and number of lines of each band of groups, from the top
+    width: float = 6.4,  # inches
 ) -> Drawing:
-    "Draw one line of dots for each group"
+    "Draw one line of dots for each group."
     colors = series_colors(list(dict.fromkeys(k for row in values.values() for k in row)))
     figure, axes = canvas(width, 0.75 + 0.19 * len(values))
     ax, places = axes[0, 0], range(len(values))
@@ -453,7 +453,7 @@ def dots(
 
 # %% ../nbs/1-ground/06_show.ipynb #f2e793ac
 def _bands(ax: Axes, bands: Sequence[tuple[str, int]]) -> None:
-    "Name the groups of lines at the right, every other one on grey"
+    "Name the groups of lines at the right, every other one on grey."
     top = 0
     for i, (name, size) in enumerate(bands):
         if i % 2 == 0:
@@ -478,16 +478,16 @@ Series = dict[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def curves(
-    series: Series,  # Name to x and y
-    spread: dict[str, Sequence[float]] | None = None,  # Half height of the band around y
-    xlabel: str = "step",  # Name of the x axis
-    ylabel: str = "",  # Name of the y axis
-    title: str = "",  # Above the chart
-    logx: bool = False,  # Logarithmic x axis?
-    marker: str = "",  # Of the points, e.g. `'o'`
-    width: float = 4.4,  # Inches
+    series: Series,  # name to x and y
+    spread: dict[str, Sequence[float]] | None = None,  # half height of the band around y
+    xlabel: str = "step",  # name of the x axis
+    ylabel: str = "",  # name of the y axis
+    title: str = "",  # above the chart
+    logx: bool = False,  # logarithmic x axis?
+    marker: str = "",  # of the points, e.g. `'o'`
+    width: float = 4.4,  # inches
 ) -> Drawing:
-    "Draw lines"
+    "Draw one line for each series."
     figure, axes = canvas(width, 2.6)
     ax = axes[0, 0]
     for name, color in series_colors(list(series)).items():
