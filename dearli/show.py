@@ -60,6 +60,13 @@ LOOK = {
 class Drawing(Figure):
     "Draw a figure without pyplot that displays itself as a small file."
 
+    def __init__(
+        self,
+        width: float,  # inches
+        height: float,  # inches
+    ):
+        super().__init__(figsize=(width, height), layout="constrained")
+
     def encoded(
         self,
         dpi: int = 72,  # pixels per inch
@@ -98,7 +105,7 @@ def canvas(
 ) -> tuple[Drawing, np.ndarray]:  # the figure, and its axes as a 2-D array
     "Make a new figure with a grid of axes."
     with look():
-        figure = Drawing(figsize=(width, height), layout="constrained")
+        figure = Drawing(width, height)
         FigureCanvasAgg(figure)
         return figure, figure.subplots(rows, columns, squeeze=False, **options)
 

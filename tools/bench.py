@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 import torch
 
 from dearli.augment import ViewConfig, unlabelled_views
-from dearli.clip import load_backbone, text_rows
+from dearli.clip import load_backbone, build_text_classifier
 from dearli.criterion import Criterion
-from dearli.files import seeded
+from dearli.io import seeded
 from dearli.metrics import PanopticQuality
 from dearli.model import Segmenter, SegmenterConfig
 from dearli.recognition import zero_shot
-from dearli.shapes import SHAPES, scene
+from dearli.world.scenes import SHAPES, scene
 
 BATCH = 8
 
@@ -49,7 +49,7 @@ def tasks() -> Iterator[tuple[str, Callable[[], object]]]:
     scenes = [scene(("bench", i)) for i in range(BATCH)]
     images = [s.image for s in scenes]
     backbone = load_backbone("shapes-conv")
-    rows = text_rows(backbone, SHAPES.vocabulary)
+    rows = build_text_classifier(backbone, SHAPES.vocabulary)
     model = Segmenter(backbone, SHAPES, rows, SegmenterConfig.tiny())
     prepared, _ = model.prepare(images)
     features = model.features(prepared)

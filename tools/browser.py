@@ -30,8 +30,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PATIENCE = 240  # seconds; a busy machine is slow, not broken
 WALKTHROUGHS = {
-    "figure3": ("scene", "backbone", "ViT CLIP"),
-    "figure5": ("groups", "split", "1/16"),
+    "6-study/figure3": ("scene", "backbone", "ViT CLIP"),
+    "6-study/figure5": ("groups", "split", "1/16"),
 }  # page: a slider, a menu, another entry of it
 
 
@@ -207,7 +207,8 @@ def laboratory() -> Iterator[Callable[[str], str]]:
         (folder / "nbs").mkdir()
         for name in WALKTHROUGHS:
             shutil.copy2(
-                next((ROOT / "nbs").glob(f"[0-9][0-9]_{name}.ipynb")), folder / "nbs" / f"{name}.ipynb"
+                next((ROOT / "nbs").glob(name.replace("/", "/[0-9][0-9]_") + ".ipynb")),
+                folder / "nbs" / f"{Path(name).name}.ipynb",
             )
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -233,7 +234,9 @@ def laboratory() -> Iterator[Callable[[str], str]]:
         try:
             wait_for(f"http://127.0.0.1:{port}/api", server, folder / "log")
             yield (
-                lambda name: f"http://127.0.0.1:{port}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}"
+                lambda name: (
+                    f"http://127.0.0.1:{port}/lab/workspaces/{Path(name).name}/tree/{Path(name).name}.ipynb?token={token}"
+                )
             )  # or the last notebook opens too
         finally:
             server.terminate()
@@ -333,7 +336,7 @@ def pictures(folder: Path) -> None:
                 for path in sorted(SITE.rglob("*.html")):
                     page.goto(f"{address}/{path.relative_to(SITE).as_posix()}")
                     page.screenshot(path=folder / f"{path.stem}-{label}.png")
-                    if path.stem in WALKTHROUGHS:
+                    if path.relative_to(SITE).with_suffix("").as_posix() in WALKTHROUGHS:
                         page.locator(".walk").screenshot(path=folder / f"{path.stem}-still-{label}.png")
     with laboratory() as address:
         for name in WALKTHROUGHS:
@@ -341,9 +344,9 @@ def pictures(folder: Path) -> None:
                 run_all(page, address(name))
                 page.locator(".jupyter-widgets img").first.scroll_into_view_if_needed()
                 page.wait_for_timeout(1500)
-                page.screenshot(path=folder / f"{name}-lab.png")
+                page.screenshot(path=folder / f"{Path(name).name}-lab.png")
                 page.locator(".jp-OutputArea-output .jupyter-widgets").first.screenshot(
-                    path=folder / f"{name}-lab-widgets.png"
+                    path=folder / f"{Path(name).name}-lab-widgets.png"
                 )
 
 
@@ -356,7 +359,11 @@ def main(parts: list[str]) -> int:
         return 0
     failed, names = (
         0,
-        sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html")) if SITE.exists() else [],
+        sorted(
+            p.relative_to(SITE).as_posix()
+            for p in SITE.rglob("*.html")
+            if "This page has moved" not in p.read_text()
+        ),
     )
     if "site" in parts and not names:
         print("skip site in a browser: the site is not built (make docs)")

@@ -57,5 +57,5 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for notebook in [Path(p).resolve() for p in sys.argv[1:]] or sorted((ROOT / "nbs").glob("[!_.]*.ipynb")):
+    for notebook in [Path(p).resolve() for p in sys.argv[1:]] or sorted((ROOT / "nbs").rglob("[!_.]*.ipynb")):
         execute(notebook)

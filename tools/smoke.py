@@ -17,21 +17,21 @@ def report(ok: bool, what: str) -> None:
 
 
 report(Path(sys.prefix) in Path(dearli.__file__).parents, "the imported package is the installed one")
-names = sorted(m.name for m in pkgutil.iter_modules(dearli.__path__) if m.name[0] != "_")
+names = sorted(m.name for m in pkgutil.walk_packages(dearli.__path__, "dearli.") if "._" not in m.name)
 for name in names:
     try:
-        importlib.import_module(f"dearli.{name}")
+        importlib.import_module(name)
     except Exception as error:
-        report(False, f"import dearli.{name}: {type(error).__name__}: {error}")
+        report(False, f"import {name}: {type(error).__name__}: {error}")
 report(len(names) > 0, f"{len(names)} modules import: {' '.join(names)}")
 
-from dearli.files import data_path, load_tensors
+from dearli.io import data_path, load_tensors
 
 weights = sorted(data_path("weights").glob("*.safetensors"))
 tensors = {path.name: load_tensors(path)[0] for path in weights}
 report(bool(weights) and all(tensors.values()), f"{len(weights)} weight files load: {' '.join(tensors)}")
 
-from dearli.shapes import SHAPES
+from dearli.world.scenes import SHAPES
 
 report(
     len(SHAPES) > 0 and len(SHAPES.names) == len(SHAPES), f"{len(SHAPES)} classes: {' '.join(SHAPES.names)}"
