@@ -5,17 +5,23 @@
 # %% ../nbs/1-ground/01_io.ipynb #758d60a2
 from __future__ import annotations
 
-import json, os, tempfile, typing, hashlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+import typing
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from importlib.util import find_spec
+from importlib.resources import files
 from numbers import Integral
 from pathlib import Path
-from types import UnionType
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,30 +32,30 @@ __all__ = ['DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'wri
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
-    "A mistake the user can put right: one sentence naming file, value and remedy"
+    "A mistake that the user can put right: its one sentence names file, value and remedy."
 
 
 def nearest(
-    word: str,  # What was asked for
-    words: typing.Iterable[str],  # What there is
+    word: str,  # what was asked for
+    words: Iterable[str],  # what there is
 ) -> str:  # `did you mean 'x'?`, or the list of possibilities
-    "Suggest a spelling"
-    words = [str(o) for o in words]
-    close = get_close_matches(str(word), words, n=1)
+    "Suggest the nearest spelling, or list what there is."
+    choices = [str(o) for o in words]
+    close = get_close_matches(str(word), choices, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "choose from " + ", ".join(words[:12]) + ("" if len(words) <= 12 else ", ...")
+    return "choose from " + ", ".join(choices[:12]) + ("" if len(choices) <= 12 else ", ...")
 
 # %% ../nbs/1-ground/01_io.ipynb #5159f15a
 def _package() -> Path:
-    "The folder of the package; a notebook has no `__file__`"
-    return Path(find_spec("dearli").origin).resolve().parent
+    "Find the folder of the package; a notebook has no `__file__`."
+    return Path(str(files("dearli"))).resolve()
 
 
 def data_path(
-    *parts: str,  # Below `data/`, e.g. `'weights', 'sam.safetensors'`
-) -> Path:  # A path that exists
-    "Find a shipped file, in an installed package or in a checkout; raises `DearliError` if it is missing"
+    *parts: str,  # below `data/`, e.g. `'weights', 'sam.safetensors'`
+) -> Path:  # a path that exists
+    "Find a shipped file, in an installed package or in a checkout. Raises DearliError if it is missing."
     here = _package()
     for root in (here / "_data", here.parent / "data"):
         if (path := root.joinpath(*parts)).exists():
@@ -61,19 +67,19 @@ def data_path(
 
 
 def shared(
-    *parts: str,  # Below the folder of test material, e.g. `'real', 'dsb2018_cc0'`
-) -> Path | None:  # None where the material is missing: the caller says so and skips
-    "Find test material next to the checkout"
+    *parts: str,  # below the folder of test material, e.g. `'real', 'dsb2018_cc0'`
+) -> Path | None:  # none where the material is missing: the caller says so and skips
+    "Find test material beside the checkout, where there is any."
     path = _package().parent.parent.joinpath("shared", *parts)
     return path if path.exists() else None
 
 # %% ../nbs/1-ground/01_io.ipynb #5b8d37c6
 @contextmanager
 def atomic_write(
-    path: str | Path,  # Final place; its folder is made if missing
+    path: str | Path,  # final place; its folder is made if missing
     mode: str = "w",  # `w` text (UTF-8) or `wb` bytes
-):  # Context manager giving an open file
-    "Write a file that appears complete or not at all"
+) -> Iterator[typing.IO]:  # the open file, for a `with`
+    "Write a file that appears complete or not at all."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -86,8 +92,8 @@ def atomic_write(
         raise
 
 
-def _publish(temporary, path):
-    "Move a finished file to its place, as readable as any new file"
+def _publish(temporary: str | Path, path: Path) -> None:
+    "Move a finished file to its place, as readable as any new file."
     mask = os.umask(0)
     os.umask(mask)
     os.chmod(temporary, 0o666 & ~mask)  # temporary files are private; a result should not be
@@ -95,19 +101,19 @@ def _publish(temporary, path):
 
 # %% ../nbs/1-ground/01_io.ipynb #61350bd8
 def write_json(
-    path: str | Path,  # Final place
-    value: object,  # Anything `json` takes
-    indent: int | None = 1,  # None for one compact line
+    path: str | Path,  # final place
+    value: object,  # anything `json` takes
+    indent: int | None = 1,  # none for one compact line
 ) -> None:
-    "Write JSON atomically"
+    "Write JSON, complete or not at all."
     with atomic_write(path) as f:
         f.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
 def read_json(
-    path: str | Path,  # A JSON file
+    path: str | Path,  # a JSON file
 ) -> typing.Any:
-    "Read JSON; raises `DearliError` if the file is missing or broken"
+    "Read a JSON file. Raises DearliError if it is missing or broken."
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -117,10 +123,10 @@ def read_json(
 
 
 def append_jsonl(
-    path: str | Path,  # A log; made if missing
-    value: object,  # One event
+    path: str | Path,  # a log; made if missing
+    value: object,  # one event
 ) -> None:
-    "Append one line of JSON"
+    "Append one line of JSON to a log."
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as f:
         if f.tell() and (f.seek(-1, os.SEEK_END), f.read(1))[1] != b"\n":
@@ -129,9 +135,9 @@ def append_jsonl(
 
 
 def read_jsonl(
-    path: str | Path,  # A log
-) -> list:  # Its events; broken lines are left out
-    "Read JSON lines, leaving out a line that a crash cut short"
+    path: str | Path,  # a log
+) -> list:  # its events; broken lines are left out
+    "Read the events of a log. Raises DearliError if it is missing."
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the path.")
     events = []
@@ -144,11 +150,11 @@ def read_jsonl(
 
 # %% ../nbs/1-ground/01_io.ipynb #21be6a7f
 def save_tensors(
-    path: str | Path,  # Final place
-    tensors: dict[str, Tensor],  # On any device; saved as they are, made contiguous
-    metadata: dict[str, str] | None = None,  # Strings that travel along
+    path: str | Path,  # final place
+    tensors: dict[str, Tensor],  # on any device; saved as they are, made contiguous
+    metadata: dict[str, str] | None = None,  # strings that travel along
 ) -> None:
-    "Save tensors atomically as safetensors"
+    "Save tensors as safetensors, complete or not at all."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -162,10 +168,10 @@ def save_tensors(
 
 
 def load_tensors(
-    path: str | Path,  # A safetensors file
-    device: str | torch.device = "cpu",  # Where the tensors go
-) -> tuple[dict[str, Tensor], dict[str, str]]:  # Tensors and metadata
-    "Load tensors; raises `DearliError` if the file is missing or damaged"
+    path: str | Path,  # a safetensors file
+    device: str | torch.device = "cpu",  # where the tensors go
+) -> tuple[dict[str, Tensor], dict[str, str]]:  # tensors and metadata
+    "Load tensors of a safetensors file. Raises DearliError if it is missing or damaged."
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the path.")
     try:
@@ -177,15 +183,18 @@ def load_tensors(
         ) from None
 
 # %% ../nbs/1-ground/01_io.ipynb #66e7412c
+_T = typing.TypeVar("_T")
+
+
 def to_dict(
-    config: typing.Any,  # A dataclass, possibly nested
-) -> dict:  # Only what JSON knows
-    "Turn a dataclass into plain values"
+    config: typing.Any,  # a dataclass, possibly nested
+) -> dict:  # only what JSON knows
+    "Turn a dataclass into plain values."
     return {f.name: _plain(getattr(config, f.name)) for f in fields(config) if f.init}
 
 
-def _plain(value):
-    "One value of a config as JSON knows it"
+def _plain(value: typing.Any) -> typing.Any:
+    "Turn one value of a configuration into what JSON knows."
     if is_dataclass(value):
         return to_dict(value)
     if isinstance(value, (tuple, list)):
@@ -196,106 +205,100 @@ def _plain(value):
 
 
 def from_dict(
-    cls: type,  # A dataclass
-    values: dict,  # What `to_dict` gave, or part of it: defaults fill the rest
-    where: str = "",  # Prefix for messages, e.g. `'config.json'`
-) -> typing.Any:  # An instance of `cls`
-    "Build a dataclass from plain values; raises `DearliError` for an unknown key, a missing key or a wrong type"
-    if not isinstance(values, dict):
-        raise DearliError(
-            f"{where or cls.__name__} is {values!r}: give the options of {cls.__name__} by name."
-        )
-    hints, known = typing.get_type_hints(cls), {f.name: f for f in fields(cls) if f.init}
-    at = lambda k: f"{where}.{k}" if where else k
-    for k in values:
-        if k not in known:
-            raise DearliError(f"{at(k)} is no option of {cls.__name__}: {nearest(k, known)}")
-    for k, f in known.items():
-        if k not in values and f.default is MISSING and f.default_factory is MISSING:
-            raise DearliError(f"{at(k)} is missing: {cls.__name__} has no default for it, so give a value.")
-    return cls(**{k: _typed(hints[k], v, at(k)) for k, v in values.items()})
+    cls: type[_T],  # a dataclass
+    values: dict,  # what `to_dict` gave, or part of it: defaults fill the rest
+    where: str = "",  # prefix for messages, e.g. `'config.json'`
+) -> _T:  # an instance of `cls`
+    "Build a dataclass from plain values. Raises DearliError if a key is unknown or missing, or a type wrong."
+    text = json.dumps(_plain(values), default=str)
+    try:
+        return TypeAdapter(cls).validate_json(text, strict=True, extra="forbid")
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+    raise DearliError(_explain(cls, json.loads(text), mistakes, where))
 
 # %% ../nbs/1-ground/01_io.ipynb #730cdbc3
-def _typed(hint, value, where):
-    "Make `value` what `hint` says, or raise `DearliError`"
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is typing.Any:
-        return value
-    if origin in (typing.Union, UnionType):
-        return _any_of(args, value, where)
-    if origin is typing.Literal:
-        if value in args:
-            return value
-        raise DearliError(f"{where} is {value!r}: {nearest(value, args)}")
-    if is_dataclass(hint):
-        return value if isinstance(value, hint) else from_dict(hint, value, where)
-    if origin in (tuple, list) and isinstance(value, (list, tuple)):
-        return _sequence(origin, args, value, where)
-    if origin is dict and isinstance(value, dict):
-        return {_key(args[0], k): _typed(args[1], v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, Integral) and not isinstance(value, bool):
-        return float(value)
-    if hint is Path and isinstance(value, (str, Path)):
-        return Path(value)
-    expected = origin or hint
-    if (
-        isinstance(expected, type)
-        and isinstance(value, expected)
-        and (expected is bool or not isinstance(value, bool))
-    ):
-        return value
-    raise DearliError(f"{where} is {value!r}: give a value of type {getattr(hint, '__name__', hint)}.")
+def _explain(cls: type, values: typing.Any, mistakes: list, where: str) -> str:
+    "Say in one sentence which value is wrong and what to write instead."
+    mistake = _worst(mistakes, values)
+    kind, given, path = mistake["type"], mistake["input"], _existing(values, mistake["loc"])
+    if kind == "missing":
+        path.append(mistake["loc"][-1])
+    place = where + "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
+    place = place.removeprefix(".") or cls.__name__
+    if kind == "missing":
+        return f"{place} is missing: it has no default, so give a value."
+    if kind == "unexpected_keyword_argument":
+        owner = _owner(cls, path)
+        known = [f.name for f in fields(owner) if f.init]
+        return f"{place} is not an option of {owner.__name__}: {nearest(str(path[-1]), known)}"
+    if kind == "value_error":
+        return f"{place}: {mistake['ctx']['error']}"
+    return f"{place} is {given!r}: {_remedy([m for m in mistakes if m['input'] == given])}"
 
 
-def _any_of(hints, value, where):
-    "The first of several hints that fits"
-    if value is None and type(None) in hints:
-        return None
-    hints = [h for h in hints if h is not type(None)]
-    for i, h in enumerate(hints):
-        try:
-            return _typed(h, value, where)
-        except DearliError:
-            if i == len(hints) - 1:
-                raise
+def _worst(mistakes: list, values: typing.Any) -> dict:
+    "Choose the mistake to report: a misspelt key before its missing twin, the deepest in a union."
+    unknown = [m for m in mistakes if m["type"] == "unexpected_keyword_argument"]
+    return max(unknown or mistakes, key=lambda m: len(_existing(values, m["loc"])))
 
 
-def _sequence(origin, args, value, where):
-    "A tuple or a list, each item by its own hint"
-    if not args:
-        return origin(value)
-    if origin is tuple and args[-1] is not Ellipsis:
-        if len(args) != len(value):
-            raise DearliError(f"{where} is {value!r}: give {len(args)} values.")
-        return tuple(_typed(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(zip(args, value)))
-    return origin(_typed(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+def _remedy(mistakes: list) -> str:
+    "Say which values pydantic would take in place of a wrong one."
+    first = mistakes[0]
+    context = first.get("ctx", {})
+    if first["type"] == "literal_error":
+        return nearest(first["input"], re.findall("'([^']*)'", context["expected"]))
+    if first["type"] == "dataclass_type":
+        return f"give the options of {context['class_name']} by name."
+    if first["type"] == "too_long":
+        return f"give {context['max_length']} values."
+    wanted = dict.fromkeys(m["msg"].removeprefix("Input should be ") for m in mistakes)
+    return f"give {' or '.join(wanted)}."
 
 
-def _key(hint, key):
-    "JSON keys are strings; give a number back where one was"
-    return hint(key) if hint in (int, float) else key
+def _existing(values: typing.Any, steps: tuple[int | str, ...]) -> list[int | str]:
+    "Keep the steps that lead into the values; the others name a type of a union."
+    path = []
+    for step in steps:
+        known = range(len(values)) if isinstance(values, list) else values
+        if isinstance(values, (dict, list)) and step in known:
+            path.append(step)
+            values = values[step]  # type: ignore[index]
+    return path
+
+
+def _owner(cls: type, path: list[int | str]) -> type:
+    "Find the dataclass that has the option at the end of a path."
+    for step in path[:-1]:
+        hint = typing.get_type_hints(cls).get(str(step))
+        inner = (h for h in (hint, *typing.get_args(hint)) if is_dataclass(h) and isinstance(h, type))
+        cls = next(inner, cls)
+    return cls
 
 # %% ../nbs/1-ground/01_io.ipynb #0f31257d
 def _digest(keys: tuple) -> int:
-    "128 bits that depend on the keys alone"
+    "Make 128 bits that depend on the keys alone."
+    digest = hashlib.sha256(json.dumps(_nameable(keys)).encode()).digest()
+    return int.from_bytes(digest[:16], "little")
 
-    def name(k):
-        return (
-            [name(o) for o in k] if isinstance(k, (tuple, list)) else int(k) if isinstance(k, Integral) else k
-        )
 
-    return int.from_bytes(hashlib.sha256(json.dumps(name(keys)).encode()).digest()[:16], "little")
+def _nameable(key: typing.Any) -> typing.Any:
+    "Write tuples as lists and NumPy's integers as plain ones."
+    if isinstance(key, (tuple, list)):
+        return [_nameable(o) for o in key]
+    return int(key) if isinstance(key, Integral) else key
 
 
 def seeded(
-    *keys: int | float | str | tuple,  # What the stream is for
-) -> torch.Generator:  # On the CPU
-    "A torch generator named by its keys"
+    *keys: int | float | str | tuple,  # what the stream is for
+) -> torch.Generator:  # on the CPU
+    "Make a torch generator that is named by its keys."
     return torch.Generator().manual_seed(_digest(keys) % 2**32)
 
 
 def np_rng(
-    *keys: int | float | str | tuple,  # What the stream is for
+    *keys: int | float | str | tuple,  # what the stream is for
 ) -> np.random.Generator:
-    "A NumPy generator named by its keys"
+    "Make a NumPy generator that is named by its keys."
     return np.random.default_rng(_digest(keys))
