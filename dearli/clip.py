@@ -160,7 +160,7 @@ class ClipBackbone(Backbone):
         divisor: int = 32,  # pad to multiples of this
     ):
         super().__init__([255 * m for m in mean], [255 * s for s in std], divisor)
-        self.clip, self.tokenizer, self._rows = clip, tokenizer, {}
+        self.clip, self.tokenizer, self._classifiers = clip, tokenizer, {}
         self.measure()
 
     @property
@@ -439,12 +439,12 @@ TEMPLATES_VILD = (
 class TextClassifier:
     "Hold a classifier made of words: one embedding per name."
 
-    rows: Float[Tensor, "l d"]  # unit length, the rows of a class side by side
-    counts: list[int]  # rows per class
+    embeddings: Float[Tensor, "l d"]  # unit length, those of a class one after another
+    counts: list[int]  # embeddings per class
 
-    def to(self, device: torch.device | str) -> "TextRows":
+    def to(self, device: torch.device | str) -> TextClassifier:
         "Move the embeddings to another device."
-        return TextClassifier(self.rows.to(device), self.counts)
+        return TextClassifier(self.embeddings.to(device), self.counts)
 
 
 def build_text_classifier(
@@ -454,12 +454,11 @@ def build_text_classifier(
 ) -> TextClassifier:
     "Embed every name in every template, once for a backbone and vocabulary."
     key = (tuple(map(tuple, vocabulary)), tuple(templates))
-    if key not in backbone._rows:
+    if key not in backbone._classifiers:
         names = [name for names in vocabulary for name in names]
         e = backbone.text([t.format(name) for name in names for t in templates]).unflatten(
             0, (len(names), -1)
         )
-        rows = F.normalize(F.normalize(e, dim=-1).mean(1), dim=-1)
-        backbone._rows[key] = TextClassifier(rows, [len(names) for names in vocabulary])
-    rows = backbone._rows[key].to(backbone.pixel_mean.device)
-    return rows
+        embeddings = F.normalize(F.normalize(e, dim=-1).mean(1), dim=-1)
+        backbone._classifiers[key] = TextClassifier(embeddings, [len(names) for names in vocabulary])
+    return backbone._classifiers[key].to(backbone.pixel_mean.device)

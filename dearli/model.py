@@ -23,7 +23,8 @@ from .recognition import Convention, ensemble, zero_shot
 
 # %% auto #0
 __all__ = ['NORMS', 'DecoderSizes', 'SegmenterConfig', 'Decoder', 'Segmenter', 'short_edge_size', 'resize_for_test',
-           'param_groups', 'save_decoder', 'load_decoder', 'trainable_parameters', 'load_decoder_weights']
+           'param_groups', 'save_decoder', 'load_decoder', 'read_segmenter_config', 'trainable_parameters',
+           'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class DecoderSizes:
     queries: int = 200  # number of queries
     mask_pooling: bool = False  # add pooled mask features before naming, as FC-CLIP does
     recognition: Convention = (
-        "code"  # pool masks and ensemble as the official code, or as the paper's formulas
+        "official"  # pool masks and ensemble as the official code, or as the paper's formulas
     )
 
     @classmethod
@@ -103,7 +104,7 @@ class Decoder(nn.Module):
         self,
         cfg: SegmenterConfig,  # sizes
         channels: dict[int, int],  # backbone channels by stride
-        width: int,  # classes for a linear head, width of the text rows for a language head
+        width: int,  # classes for a linear head, width of the text embeddings for a language head
     ):
         super().__init__()
         missing = [s for s in (*cfg.levels, cfg.mask_stride) if s not in channels]
@@ -137,10 +138,10 @@ class Decoder(nn.Module):
             LinearHead(cfg.dim, width) if cfg.head == "linear" else LanguageHead(cfg.dim, width, pooling)
         )
 
-    def forward(self, pyramid, rows=None, aux=True):
+    def forward(self, pyramid, classifier=None, aux=True):
         "Predict from a pyramid `{stride: b c h w}`; `aux` keeps the earlier stages."
         features, maps = self.pixels(pyramid)
-        return predict_stages(self.queries(features, maps, aux), features, self.head, rows)
+        return predict_stages(self.queries(features, maps, aux), features, self.head, classifier)
 
 # %% ../nbs/3-method/07_model.ipynb #85f99425
 class Segmenter(nn.Module):
@@ -150,18 +151,20 @@ class Segmenter(nn.Module):
         self,
         backbone: nn.Module,  # a `clip.Backbone`
         taxonomy: Taxonomy,  # the classes
-        rows: TextClassifier
-        | None = None,  # text rows of the class names; needed by a language head and by the ensemble
+        classifier: TextClassifier
+        | None = None,  # text embeddings of the class names; needed by a language head and by the ensemble
         cfg: SegmenterConfig = SegmenterConfig(),  # sizes and options
     ):
         super().__init__()
-        if cfg.head == "language" and rows is None:
-            raise DearliError("a language head needs text rows: pass rows, or choose head='linear'")
+        if cfg.head == "language" and classifier is None:
+            raise DearliError(
+                "a language head needs text embeddings: pass classifier, or choose head='linear'"
+            )
         self.cfg, self.backbone = cfg, backbone
         self.decoder = Decoder(
-            cfg, backbone.channels, len(taxonomy) if cfg.head == "linear" else rows.rows.shape[-1]
+            cfg, backbone.channels, len(taxonomy) if cfg.head == "linear" else classifier.embeddings.shape[-1]
         )
-        self.rename(taxonomy, rows)
+        self.rename(taxonomy, classifier)
         self.backbone.freeze(cfg.freeze_backbone)
 
     @property
@@ -170,28 +173,31 @@ class Segmenter(nn.Module):
         return next(self.decoder.parameters()).device
 
     @property
-    def rows(self) -> TextClassifier | None:  # on the model's device
+    def classifier(self) -> TextClassifier | None:  # on the model's device
         "Give the text classifier of the current vocabulary, if there is one."
         return None if self.text is None else TextClassifier(self.text, self.counts)
 
     def rename(
         self,
         taxonomy: Taxonomy,  # the new classes
-        rows: TextClassifier | None = None,  # their text rows; None for a linear head without ensemble
+        classifier: TextClassifier
+        | None = None,  # their text embeddings; None for a linear head without ensemble
     ) -> Segmenter:  # the same model
         "Exchange the vocabulary. Raises `DearliError` if the names do not fit the head."
-        if rows is not None and len(rows.counts) != len(taxonomy):
+        if classifier is not None and len(classifier.counts) != len(taxonomy):
             raise DearliError(
-                f"the text rows name {len(rows.counts)} classes, taxonomy {taxonomy.name!r} has {len(taxonomy)}: compute the rows from it"
+                f"the text embeddings name {len(classifier.counts)} classes, taxonomy {taxonomy.name!r} has {len(taxonomy)}: compute the classifier from it"
             )
         if self.cfg.head == "linear" and self.decoder.head.linear.out_features != len(taxonomy) + 1:
             raise DearliError(
                 f"the linear head knows {self.decoder.head.linear.out_features - 1} classes, taxonomy {taxonomy.name!r} "
                 f"has {len(taxonomy)}: choose head='language' for another vocabulary"
             )
-        self.taxonomy, self.counts = taxonomy, None if rows is None else list(rows.counts)
+        self.taxonomy, self.counts = taxonomy, None if classifier is None else list(classifier.counts)
         self.register_buffer(
-            "text", None if rows is None else rows.rows.detach().to(self.device), persistent=False
+            "text",
+            None if classifier is None else classifier.embeddings.detach().to(self.device),
+            persistent=False,
         )
         return self
 
@@ -219,7 +225,7 @@ class Segmenter(nn.Module):
     ) -> Prediction:
         "Run a decoder on the features."
         decoder = self.decoder if decoder is None else decoder
-        return decoder(features.pyramid, self.rows, decoder.training if aux is None else aux)
+        return decoder(features.pyramid, self.classifier, decoder.training if aux is None else aux)
 
     def class_logits(
         self,
@@ -230,16 +236,16 @@ class Segmenter(nn.Module):
         "Classify the queries, with or without CLIP. Raises `DearliError` if the backbone is no CLIP."
         if alpha is None:
             return prediction.class_logits
-        if features.dense is None or self.rows is None or not hasattr(self.backbone, "embed"):
+        if features.dense is None or self.classifier is None or not hasattr(self.backbone, "embed"):
             raise DearliError(
-                "the ensemble needs a CLIP backbone and text rows: leave alpha out, or choose another backbone"
+                "the ensemble needs a CLIP backbone and text embeddings: leave alpha out, or choose another backbone"
             )
-        rule = self.cfg.recognition
+        convention = self.cfg.recognition
         return ensemble(
             prediction.class_logits,
-            zero_shot(self.backbone, features.dense, prediction.mask_logits, self.rows, rule),
+            zero_shot(self.backbone, features.dense, prediction.mask_logits, self.classifier, convention),
             alpha,
-            rule,
+            convention,
         )
 
     @torch.no_grad()
@@ -344,7 +350,17 @@ def load_decoder(
     state, metadata = load_tensors(path)
     if "config" not in metadata:
         raise DearliError(f"{path} has no decoder configuration: give a file written by dearli")
-    return state, from_dict(SegmenterConfig, json.loads(metadata.pop("config"))), metadata
+    return state, read_segmenter_config(json.loads(metadata.pop("config")), str(path)), metadata
+
+
+def read_segmenter_config(
+    values: dict[str, Any],  # fields by name
+    where: str = "",  # prefix of messages
+) -> SegmenterConfig:
+    "Read a configuration; versions before 0.2 wrote 'code' where the convention is now called 'official'."
+    if values.get("recognition") == "code":
+        values = {**values, "recognition": "official"}
+    return from_dict(SegmenterConfig, values, where)
 
 
 def trainable_parameters(

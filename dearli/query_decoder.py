@@ -179,7 +179,7 @@ class LinearHead(nn.Module):
         super().__init__()
         self.linear = nn.Linear(dim, classes + 1)
 
-    def forward(self, states, rows=None, pooled=None):
+    def forward(self, states, classifier=None, pooled=None):
         "Score states (... q d); text embeddings and pooled mask features are not used."
         return self.linear(states)
 
@@ -201,7 +201,7 @@ class LanguageHead(nn.Module):
     def forward(
         self,
         states: Float[Tensor, "... q d"],  # normalised query states
-        rows: TextClassifier,  # text rows of the class names
+        classifier: TextClassifier,  # text embeddings of the class names
         pooled: Float[Tensor, "... q k"]
         | None = None,  # mask features pooled under each mask, if the head wants them
     ) -> Float[Tensor, "... q c1"]:  # class logits, no-object last
@@ -209,7 +209,7 @@ class LanguageHead(nn.Module):
         if self.pool is not None:
             states = states + self.pool(pooled)
         return class_scores(
-            self.embed(states), rows, self.void.weight[0], inverse_temperature(self.log_scale)
+            self.embed(states), classifier, self.void.weight[0], inverse_temperature(self.log_scale)
         )
 
 # %% ../nbs/3-method/04_query_decoder.ipynb #59b9f011
@@ -217,12 +217,12 @@ def predict_stages(
     stages: list[tuple[Tensor, Tensor]],  # states and mask logits from `QueryDecoder`
     features: Float[Tensor, "b d h w"],  # mask features
     head: nn.Module,  # linear or language head
-    rows: TextClassifier | None = None,  # text rows for a language head
+    classifier: TextClassifier | None = None,  # text embeddings for a language head
 ) -> Prediction:  # the last stage, earlier ones as `aux`
     "Name the queries of all stages with one call of the head."
     states, pooled = torch.stack([state for state, _ in stages]), None
     if getattr(head, "pool", None) is not None:
         pooled = torch.stack([mask_pool(features, masks) for _, masks in stages])
-    logits = head(states, rows, pooled)
+    logits = head(states, classifier, pooled)
     *aux, last = [Prediction(c, m, queries=s) for c, (s, m) in zip(logits, stages)]
     return replace(last, aux=aux)

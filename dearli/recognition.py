@@ -17,9 +17,8 @@ __all__ = ['Convention', 'resize', 'mask_pool', 'synonym_index', 'class_scores',
            'bare_product', 'posterior']
 
 # %% ../nbs/3-method/02_recognition.ipynb #bf76f15c
-Convention = Literal[
-    "code", "paper"
-]  # what to follow where the official code and the paper's formulas differ
+# what to follow where the official code and the paper's formulas differ
+Convention = Literal["official", "paper"]
 
 
 def resize(
@@ -37,11 +36,11 @@ def resize(
 def mask_pool(
     dense: Float[Tensor, "b k h w"],  # dense feature map
     mask_logits: Float[Tensor, "b q h2 w2"],  # mask logits at any resolution
-    rule: Convention = "code",  # 'code': shrink the logits, then cut; 'paper': cut, then shrink the mask
+    convention: Convention = "official",  # 'official': shrink the logits, then cut; 'paper': cut, then shrink the mask
 ) -> Float[Tensor, "b q k"]:  # mean feature under each mask, 0 for an empty mask
     "Average the dense map under every mask (Eq. 4)."
     logits, size = mask_logits.detach(), dense.shape[-2:]
-    if rule == "paper":
+    if convention == "paper":
         mask = resize((logits >= 0).to(dense.dtype), size)  # a sigmoid of at least one half
     else:
         mask = (resize(logits, size) > 0).to(dense.dtype)
@@ -50,7 +49,7 @@ def mask_pool(
 
 # %% ../nbs/3-method/02_recognition.ipynb #0cfe0034
 def synonym_index(
-    counts: list[int],  # text rows per class, in class order
+    counts: list[int],  # text embeddings per class, in class order
     device: torch.device = None,  # where to put the table
 ) -> Int[Tensor, "c s"]:  # row numbers of every class, short lists repeat their last row
     "Tabulate which embeddings belong to which class."
@@ -63,18 +62,22 @@ def synonym_index(
 
 def class_scores(
     embed: Float[Tensor, "... q d"],  # one embedding per query, any length
-    rows: TextClassifier,  # text rows of the class names
+    classifier: TextClassifier,  # text embeddings of the class names
     void: Float[Tensor, "d"] | None,  # no-object embedding of any length; None for no void column
     scale: Float[Tensor, ""] | float,  # inverse temperature
 ) -> Float[Tensor, "... q c"]:  # class logits, with void as last column if given
     "Score every query against every class name, synonyms joined by maximum (Eq. 5)."
     logits = F.normalize(embed, dim=-1) * scale
-    text = rows.rows if void is None else torch.cat([rows.rows, F.normalize(void, dim=-1)[None]])
+    text = (
+        classifier.embeddings
+        if void is None
+        else torch.cat([classifier.embeddings, F.normalize(void, dim=-1)[None]])
+    )
     logits = logits @ text.to(logits.dtype).T
-    if len(rows.counts) == len(rows.rows):
+    if len(classifier.counts) == len(classifier.embeddings):
         return logits
-    names = logits[..., : len(rows.rows)]
-    best = names[..., synonym_index(rows.counts, names.device)].amax(-1)
+    names = logits[..., : len(classifier.embeddings)]
+    best = names[..., synonym_index(classifier.counts, names.device)].amax(-1)
     return best if void is None else torch.cat([best, logits[..., -1:]], dim=-1)
 
 # %% ../nbs/3-method/02_recognition.ipynb #1a651e35
@@ -89,22 +92,22 @@ def zero_shot(
     backbone,  # CLIP backbone: `.embed` (b q k -> b q d) and `.logit_scale`
     dense: Float[Tensor, "b k h w"],  # its dense map
     mask_logits: Float[Tensor, "b q h2 w2"],  # predicted masks
-    rows: TextClassifier,  # text rows of the class names
-    rule: Convention = "code",  # of mask pooling
+    classifier: TextClassifier,  # text embeddings of the class names
+    convention: Convention = "official",  # of mask pooling
 ) -> Float[Tensor, "b q c"]:  # CLIP's class logits for every mask
     "Classify every mask with frozen CLIP (Eq. 4 and 5)."
-    embed = backbone.embed(mask_pool(dense, mask_logits, rule))
-    return class_scores(embed, rows, None, inverse_temperature(backbone.logit_scale))
+    embed = backbone.embed(mask_pool(dense, mask_logits, convention))
+    return class_scores(embed, classifier, None, inverse_temperature(backbone.logit_scale))
 
 # %% ../nbs/3-method/02_recognition.ipynb #12a81b40
 def ensemble(
     in_logits: Float[Tensor, "... q c1"],  # decoder logits, void last
     clip_logits: Float[Tensor, "... q c"],  # CLIP logits over the same classes, no void
     alpha: float = 0.4,  # exponent of CLIP's posterior; the paper's 0.6 is the decoder's exponent
-    rule: Convention = "code",  # 'code': normalised, all queries; 'paper': the bare product, queries that are not void
+    convention: Convention = "official",  # 'official': normalised, all queries; 'paper': the bare product, queries that are not void
 ) -> Float[Tensor, "... q c1"]:  # log-probabilities, void last
     "Join decoder and CLIP posteriors by a geometric mean (Eq. 6)."
-    if rule == "paper":
+    if convention == "paper":
         return bare_product(in_logits, clip_logits, alpha)
     ours, clips = in_logits[..., :-1].log_softmax(-1), clip_logits.log_softmax(-1)
     joint = ((1 - alpha) * ours + alpha * clips).softmax(-1)

@@ -97,7 +97,7 @@ def forward_case(
     got["clip.pooled_embed"] = model.backbone.embed(got["clip.pooled"])
     got["clip.zero_shot_logits"] = class_scores(
         got["clip.pooled_embed"],
-        model.rows,
+        model.classifier,
         model.decoder.head.void.weight[0],
         inverse_temperature(model.backbone.logit_scale),
     )
@@ -258,10 +258,10 @@ def insert_empty(classes: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 # %% ../../nbs/7-parity/02_compare.ipynb #883b241a
 def agnostic_rows(r: Reference, model: Segmenter) -> list[Row]:
     "Compare the class-agnostic warm-up step."
-    (tensors, about), names, text = r.load("losses_agnostic"), model.taxonomy, model.rows
+    (tensors, about), names, text = r.load("losses_agnostic"), model.taxonomy, model.classifier
     size = tuple(about["size"])
     model.zero_grad()
-    model.rename(Taxonomy("one", (Category(0, "segment", True),)), TextClassifier(text.rows[:1], [1]))
+    model.rename(Taxonomy("one", (Category(0, "segment", True),)), TextClassifier(text.embeddings[:1], [1]))
     prepared, _ = model.prepare([r.image(about["image"], size)])
     classes, masks = r.targets(about["targets_index"], size, about["targets"])
     points = lambda tag, shape: torch.from_numpy(r.recipe.points(f"agnostic/labelled/{tag}", shape, r.salt))

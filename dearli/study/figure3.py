@@ -103,7 +103,7 @@ def rows_of(
     "Text rows of a vocabulary, each name embedded once."
     clip = backbone(ORACLES[title])
     return TextClassifier(
-        torch.cat([build_text_classifier(clip, [[n]]).rows for names in words.names for n in names]),
+        torch.cat([build_text_classifier(clip, [[n]]).embeddings for names in words.names for n in names]),
         [len(n) for n in words.names],
     )
 
@@ -224,7 +224,7 @@ def nearest_classes(
     cosine, truth = similarity(backbone, scene, words)[mask], int(VAL[scene].panoptic.segments.category[mask])
     order = cosine.argsort(descending=True).tolist()
     shown = order[:top] + [k for k in order[top:] if words.classes[k] == truth]
-    each = (rows_of(backbone, words).rows @ mask_embeddings(backbone, scene)[mask]).split(
+    each = (rows_of(backbone, words).embeddings @ mask_embeddings(backbone, scene)[mask]).split(
         [len(n) for n in words.names]
     )
     found = []
