@@ -156,7 +156,9 @@ def timed_forward(
         with clock("pixel decoder"):
             fine, maps = decoder.pixels(features.pyramid)
         with clock("query decoder"):
-            prediction = predict_stages(decoder.queries(fine, maps, False), fine, decoder.head, model.classifier)
+            prediction = predict_stages(
+                decoder.queries(fine, maps, False), fine, decoder.head, model.classifier
+            )
         with clock("ensemble"):
             logits = model.class_logits(features, prediction, alpha)
         with clock("semantic"):
