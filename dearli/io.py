@@ -28,7 +28,7 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'write_json', 'read_json', 'append_jsonl',
-           'read_jsonl', 'save_tensors', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
+           'read_jsonl', 'inside', 'save_tensors', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
@@ -115,10 +115,14 @@ def read_json(
 ) -> typing.Any:
     "Read a JSON file. Raises DearliError if it is missing or broken."
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))  # a byte-order mark is no JSON
     except FileNotFoundError:
         raise DearliError(f"{path} does not exist: check the path.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise DearliError(f"{path} cannot be read ({e.strerror}): give a JSON file.") from None
+    except RecursionError:
+        raise DearliError(f"{path} is nested too deeply for JSON: download or write it again.") from None
+    except ValueError as e:  # also bytes that are not UTF-8, and numbers of thousands of digits
         raise DearliError(f"{path} is not valid JSON ({e}): download or write it again.") from None
 
 
@@ -147,6 +151,24 @@ def read_jsonl(
         except ValueError:
             continue
     return events
+
+# %% ../nbs/1-ground/01_io.ipynb #c93bc79e
+def inside(
+    root: str | Path,  # Folder that a name must not leave
+    name: str,  # As it stands in a file, with `/` between folders
+) -> Path:
+    "Join a name to its folder; raises `DearliError` if it leaves the folder or no file can have it."
+    plain = os.path.normpath(name) if isinstance(name, str) and name.strip() else ""
+    shown = ascii(name)[:80]
+    try:
+        long = any(len(os.fsencode(part)) > 255 for part in plain.split("/"))
+    except UnicodeEncodeError:
+        raise DearliError(f"{shown} cannot be the name of a file below {root}: correct it.") from None
+    if not plain or plain == "." or "\0" in plain or long:
+        raise DearliError(f"{shown} cannot be the name of a file below {root}: correct it.")
+    if os.path.isabs(plain) or plain.split("/")[0] == "..":
+        raise DearliError(f"{shown} leaves the folder {root}: give a path inside it.")
+    return Path(root) / plain
 
 # %% ../nbs/1-ground/01_io.ipynb #21be6a7f
 def save_tensors(
