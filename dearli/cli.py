@@ -381,24 +381,24 @@ def import_official(
 
 
 def compare_official(
-    folder: tyro.conf.Positional[Path],  # reference outputs of the official code
+    folder: tyro.conf.Positional[Path | None] = None,  # numbers of the official code; by default what ships
     parts: tuple[str, ...] = (),  # some of its files, by name without ending; all by default
     json: bool = False,  # print JSON
 ) -> int:  # 1 if a difference is out of its limit
     "Compare every recorded tensor of the official code with ours."
-    rows = parity(
-        folder,
+    comparisons = parity(
+        data_path("reference") if folder is None else folder,
         parts or None,
         (lambda part: None) if json else lambda part: print(f"comparing {part}", file=sys.stderr),
     )
-    bad = [r for r in rows if not r.ok]
+    bad = [c for c in comparisons if not c.ok]
     text = "\n".join(
-        f"{'ok  ' if r.ok else 'OUT '} {r.part:16} {r.name:44} {r.difference:10.2e}  limit {r.limit:.0e}"
-        for r in rows
+        f"{'ok  ' if c.ok else 'OUT '} {c.part:16} {c.name:44} {c.difference:10.2e}  limit {c.limit:.0e}"
+        for c in comparisons
     )
     say(
-        f"{text}\n{len(rows) - len(bad)} within their limits, {len(bad)} out",
-        {"ok": not bad, "rows": [vars(r) | {"ok": r.ok} for r in rows]},
+        f"{text}\n{len(comparisons) - len(bad)} within their limits, {len(bad)} out",
+        {"ok": not bad, "comparisons": [vars(c) | {"ok": c.ok} for c in comparisons]},
         json,
     )
     return int(bool(bad))

@@ -47,8 +47,8 @@ def paper_model(
 ) -> tuple[Segmenter, Comparison]:  # filled model; number of tensors that differ from the listing
     "Fill the paper-size model by the official names."
     text = reference.inputs.text(*(reference.meta["text_rows"][key] for key in ("n", "dim")))
-    rows = TextClassifier(torch.from_numpy(text), TEXT_COUNTS)
-    model = Segmenter(load_backbone(backbone), reference.taxonomy, rows, SegmenterConfig.paper()).eval()
+    texts = TextClassifier(torch.from_numpy(text), TEXT_COUNTS)
+    model = Segmenter(load_backbone(backbone), reference.taxonomy, texts, SegmenterConfig.paper()).eval()
     tensors = {official_name(n): t for n, t in model.decoder.state_dict().items()}
     tensors |= {f"backbone.clip_model.{n}": t for n, t in model.backbone.clip.state_dict().items()}
     unlike = 0.0
@@ -94,7 +94,7 @@ def _zero_shot(model: Segmenter, dense: Tensor, masks: Tensor) -> dict[str, Tens
     pooled = mask_pool(dense, masks)
     embedded = model.backbone.embed(pooled)
     void, scale = model.decoder.head.void.weight[0], inverse_temperature(model.backbone.logit_scale)
-    scores = class_scores(embedded, model.rows, void, scale)
+    scores = class_scores(embedded, model.classifier, void, scale)
     return {"clip.pooled": pooled, "clip.pooled_embed": embedded, "clip.zero_shot_logits": scores}
 
 # %% ../../nbs/7-parity/03_compare.ipynb #ef9b77c2
@@ -289,14 +289,16 @@ def compare_agnostic(
     model: Segmenter,  # filled model, given back with its own classes
 ) -> list[Comparison]:
     "Compare the class-agnostic warm-up step."
-    part, taxonomy, rows = "losses_agnostic", model.taxonomy, model.rows
+    part, taxonomy, classifier = "losses_agnostic", model.taxonomy, model.classifier
     about, tensors = reference.about(part), reference.tensors(part)
     size = tuple(about["size"])
     model.zero_grad()
-    model.rename(Taxonomy("one", (Category(0, "segment", True),)), TextClassifier(rows.rows[:1], [1]))
+    model.rename(
+        Taxonomy("one", (Category(0, "segment", True),)), TextClassifier(classifier.embeddings[:1], [1])
+    )
     prepared, _ = model.prepare([reference.inputs.image(about["image"], size)])
     prediction = model.decode(model.features(prepared), aux=True)
-    model.rename(taxonomy, rows)
+    model.rename(taxonomy, classifier)
     classes, masks = reference.inputs.targets(about["targets_index"], size, about["targets"])
     targets = pad_targets([(classes * 0, masks)], prepared.shape[-2:])
     points, cfg = _points(reference, "agnostic/labelled"), CriterionConfig().agnostic()
