@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import product
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -15,142 +15,223 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from .augment import fuse_stuff
+from .images import Example
+from .inference import panoptic_batch, semantic_batch
+from .io import DearliError
+from .metrics import MeanIoU, PanopticQuality
 from .model import Segmenter, resize_for_test
 from .panoptic import Panoptic, Segments
-from .io import DearliError
-from .inference import panoptic_batch, semantic_batch
-from .metrics import MeanIoU, PanopticQuality
 
 # %% auto #0
-__all__ = ['segment', 'cover', 'stitch', 'segment_windows', 'evaluate']
+__all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'stitch', 'enlarge', 'segment_windows', 'segment',
+           'Examples', 'evaluate', 'labelled']
 
 # %% ../nbs/3-method/10_evaluate.ipynb #097e717b
+class Results(NamedTuple):
+    "Hold what a segmenter finds in several images, each at its own size."
+
+    panoptic: list[Panoptic]  # one per image
+    classes: list[Int[Tensor, "h w"]]  # class of every pixel, one map per image; empty if not asked for
+
+
 @torch.no_grad()
-def segment(
+def segment_whole(
     model: Segmenter,  # in evaluation mode
-    images: list[Tensor],  # RGB, uint8 (3 h w)
-    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
-    short: int | None = None,  # shorter edge at which the model looks; None for the image's own size
-    **thresholds,  # `object_threshold`, `overlap_threshold`
-) -> tuple[list[Panoptic], list[Tensor]]:  # panoptic results and class maps (h w), at image size
-    "Panoptic and semantic results from one forward pass."
+    images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
+    short: int | None = None,  # shorter edge to which images are scaled; None for their own size
+    object_threshold: float = 0.0,  # smallest class score, exclusive
+    overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
+    semantic: bool = True,  # also make the maps of classes
+) -> Results:
+    "Segment whole images in one forward pass."
     classes, masks, places = model.predict_logits(images, alpha, short)
-    return panoptic_batch(classes, masks, model.taxonomy.isthing, *places, **thresholds), semantic_batch(
-        classes, masks, *places
+    panoptic = panoptic_batch(
+        classes, masks, model.taxonomy.isthing, *places, object_threshold, overlap_threshold
     )
+    return Results(panoptic, semantic_batch(classes, masks, *places) if semantic else [])
 
 # %% ../nbs/3-method/10_evaluate.ipynb #19e5ebf1
+class Span(NamedTuple):
+    "Place a window along one side of an image."
+
+    start: int  # first pixel of the window
+    core: int  # first pixel of its core
+    end: int  # first pixel behind its core
+
+
+Window = tuple[Span, Span]  # along y and along x
+
+
 def cover(
     length: int,  # of the side in pixels
     size: int,  # of a window
-) -> list[tuple[int, int, int]]:  # start of a window, and first and last (exclusive) pixel of its core
-    "Windows along one side, evenly spaced, overlapping by half at least."
+) -> list[Span]:
+    "Place windows along one side, evenly spaced, overlapping by at least half."
     n = 1 if length <= size else math.ceil(2 * (length - size) / size) + 1
-    starts = [i * (length - size) // max(n - 1, 1) for i in range(n)] if n > 1 else [0]
-    ends = [0, *((a + b + size) // 2 for a, b in zip(starts, starts[1:])), length]
-    return list(zip(starts, ends, ends[1:]))
+    starts = [i * (length - size) // (n - 1) for i in range(n)] if n > 1 else [0]
+    middles = [(a + b + size) // 2 for a, b in zip(starts, starts[1:])]
+    return [Span(*s) for s in zip(starts, [0, *middles], [*middles, length])]
 
 # %% ../nbs/3-method/10_evaluate.ipynb #4d3ee5ca
+class Mosaic:
+    "Collect segments of several windows on one id map."
+
+    def __init__(
+        self,
+        size: tuple[int, int],  # height and width of the image
+    ):
+        self.ids = torch.zeros(size, dtype=torch.int32)  # 0 where nothing is painted
+        self.taken = torch.zeros(size, dtype=torch.bool)  # where things are painted
+        self.rows: list[tuple[int, bool, float]] = []  # class, whether it is a thing, and score
+
+    def paint_stuff(
+        self,
+        window: Window,  # where the result belongs
+        result: Panoptic,  # of that window
+    ):
+        "Paint the stuff in the core of one window."
+        (y, top, bottom), (x, left, right) = window
+        here, core = result.ids[top - y : bottom - y, left - x : right - x], self.ids[top:bottom, left:right]
+        stuff = result.segments.select(~result.segments.isthing)
+        for i, category in zip(stuff.id.tolist(), stuff.category.tolist()):
+            if (here == i).any():
+                self.rows.append((category, False, 1.0))
+                core[here == i] = len(self.rows)
+
+    def paint_things(
+        self,
+        window: Window,  # where the result belongs
+        result: Panoptic,  # of that window
+        keep: float,  # smallest share of its pixels that a thing must still find free
+    ):
+        "Paint the things whose centres lie in the core of one window."
+        (y, top, bottom), (x, left, right) = window
+        things = result.segments.select(result.segments.isthing)
+        for i, category, score in zip(things.id.tolist(), things.category.tolist(), things.score.tolist()):
+            at = (result.ids == i).nonzero() + torch.tensor([y, x])
+            cy, cx = at.float().mean(0).tolist()
+            free = at[~self.taken[at[:, 0], at[:, 1]]]
+            inside = top <= cy < bottom and left <= cx < right  # never for a thing without a pixel
+            if inside and len(free) >= keep * len(at):
+                self.rows.append((category, True, score))
+                self.ids[free[:, 0], free[:, 1]] = len(self.rows)
+                self.taken[free[:, 0], free[:, 1]] = True
+
+    def panoptic(self) -> Panoptic:
+        "Join stuff of one class, and drop segments that were painted over."
+        category, thing, score = (
+            torch.tensor([row[k] for row in self.rows], dtype=dtype)
+            for k, dtype in enumerate((torch.long, torch.bool, torch.float))
+        )
+        number, opens = fuse_stuff(category, thing, torch.ones_like(thing))
+        ids = torch.cat([number.new_zeros(1), number])[self.ids.long()].int()
+        table = Segments(number[opens], category[opens], thing[opens], score=score[opens])
+        return Panoptic(ids, table).with_ids(ids)
+
+
 def stitch(
     size: tuple[int, int],  # height and width of the image
-    places: list[tuple],  # of every window: (start, core begins, core ends) along y and along x
+    windows: list[Window],  # where the results belong
     results: list[Panoptic],  # of every window
     keep: float = 0.5,  # smallest share of its pixels that a thing must still find free
 ) -> Panoptic:
-    "One result from those of the windows."
-    ids, rows, stuff = torch.zeros(size, dtype=torch.int32), [], {}
-    for ((y, top, bottom), (x, left, right)), p in zip(places, results):
-        here = p.ids[top - y : bottom - y, left - x : right - x]
-        for i, c in zip(
-            p.segments.id[~p.segments.isthing].tolist(), p.segments.category[~p.segments.isthing].tolist()
-        ):
-            if not (mask := here == i).any():
-                continue
-            if c not in stuff:
-                stuff[c] = len(rows) + 1
-                rows.append((c, False, 1.0))
-            ids[top:bottom, left:right][mask] = stuff[c]
-    taken = torch.zeros(size, dtype=torch.bool)
-    for ((y, top, bottom), (x, left, right)), p in zip(places, results):
-        for k in p.segments.isthing.nonzero().flatten().tolist():
-            at = (p.ids == p.segments.id[k]).nonzero() + torch.tensor([y, x])
-            centre = at.float().mean(0)
-            if not (top <= centre[0] < bottom and left <= centre[1] < right):
-                continue
-            free = at[~taken[at[:, 0], at[:, 1]]]
-            if len(free) < keep * len(at):
-                continue
-            rows.append((p.segments.category[k].item(), True, p.segments.score[k].item()))
-            ids[free[:, 0], free[:, 1]], taken[free[:, 0], free[:, 1]] = len(rows), True
-    return Panoptic(ids, _table(rows, ids))
+    "Make one result from those of the windows."
+    mosaic = Mosaic(size)
+    for window, result in zip(windows, results):
+        mosaic.paint_stuff(window, result)
+    for window, result in zip(windows, results):
+        mosaic.paint_things(window, result, keep)
+    return mosaic.panoptic()
+
+# %% ../nbs/3-method/10_evaluate.ipynb #37f9de9c
+def enlarge(
+    numbers: Int[Tensor, "h w"],  # ids or classes
+    size: tuple[int, int],  # wanted height and width
+) -> Int[Tensor, "h2 w2"]:
+    "Resample a map of numbers, every pixel from the nearest one."
+    # double holds every id exactly, and interpolation wants floating-point numbers
+    return F.interpolate(numbers[None, None].double(), size, mode="nearest-exact")[0, 0].to(numbers.dtype)
 
 
-def _table(rows: list[tuple], ids: Int[Tensor, "h w"]) -> Segments:
-    "The segments that are still visible."
-    visible = sorted(set(ids.unique().tolist()) - {0})
-    category, thing, score = (
-        torch.tensor([rows[i - 1][k] for i in visible], dtype=t)
-        for k, t in enumerate((torch.long, torch.bool, torch.float))
-    )
-    return Segments(
-        id=torch.tensor(visible, dtype=torch.long),
-        category=category,
-        isthing=thing,
-        iscrowd=torch.zeros_like(thing),
-        score=score,
-    )
-
-# %% ../nbs/3-method/10_evaluate.ipynb #f123c0ce
 @torch.no_grad()
 def segment_windows(
     model: Segmenter,  # in evaluation mode
-    images: list[UInt8[Tensor, "3 h w"]],  # RGB
-    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
-    short: int | None = None,  # shorter edge at which the model looks; None for the image's own size
+    image: UInt8[Tensor, "3 h w"],  # one RGB image
+    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
+    short: int | None = None,  # shorter edge to which the image is scaled; None for its own size
     window: int = 640,  # side of a window, at that size
-) -> tuple[list[Panoptic], list[Int[Tensor, "h w"]]]:  # panoptic results and class maps, at image size
-    "As `segment`, window by window."
-    both = []
-    for image in images:
-        small, size = resize_for_test([image], short)[0], image.shape[-2:]
-        places = list(product(cover(small.shape[1], window), cover(small.shape[2], window)))
-        found, maps = segment(
-            model, [small[:, y : y + window, x : x + window] for (y, _, _), (x, _, _) in places], alpha
-        )
-        result = stitch(small.shape[-2:], places, [p.to("cpu") for p in found])
-        classes = torch.zeros(small.shape[-2:], dtype=torch.long)
-        for ((y, top, bottom), (x, left, right)), m in zip(places, maps):
-            classes[top:bottom, left:right] = m.cpu()[top - y : bottom - y, left - x : right - x]
-
-        def enlarge(m):
-            return F.interpolate(m[None, None].double(), size, mode="nearest-exact")[0, 0].to(m.dtype)
-
-        both.append((result.with_ids(enlarge(result.ids)), enlarge(classes)))
-    return [p for p, _ in both], [c for _, c in both]
+    **options: float,  # thresholds and `semantic`, see `segment_whole`
+) -> tuple[Panoptic, Int[Tensor, "h w"]]:  # result and map of classes, at the image's size
+    "Segment one image window by window."
+    (small,) = resize_for_test([image], short)
+    scaled, size = tuple(small.shape[-2:]), tuple(image.shape[-2:])
+    windows = list(product(cover(scaled[0], window), cover(scaled[1], window)))
+    crops = [small[:, y : y + window, x : x + window] for (y, _, _), (x, _, _) in windows]
+    found = segment_whole(model, crops, alpha, **options)
+    result = stitch(scaled, windows, [p.to("cpu") for p in found.panoptic])
+    classes = torch.zeros(scaled, dtype=torch.long)
+    for ((y, top, bottom), (x, left, right)), part in zip(windows, found.classes):
+        classes[top:bottom, left:right] = part.cpu()[top - y : bottom - y, left - x : right - x]
+    return result.with_ids(enlarge(result.ids, size)), enlarge(classes, size)
 
 # %% ../nbs/3-method/10_evaluate.ipynb #4daac6f6
+def segment(
+    model: Segmenter,  # in evaluation mode
+    images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
+    short: int | None = None,  # shorter edge to which images are scaled; None for their own size
+    window: int | None = None,  # side of overlapping windows at that size; None for whole images
+    **options: float,  # thresholds and `semantic`, see `segment_whole`
+) -> Results:
+    "Segment images, whole or through windows."
+    if window is None:
+        return segment_whole(model, images, alpha, short, **options)
+    pairs = [segment_windows(model, image, alpha, short, window, **options) for image in images]
+    return Results([panoptic for panoptic, _ in pairs], [classes for _, classes in pairs])
+
+# %% ../nbs/3-method/10_evaluate.ipynb #a65d1d4a
+@runtime_checkable
+class Examples(Protocol):
+    "Give images with their ground truth by number."
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> Example: ...
+
+
 @torch.no_grad()
 def evaluate(
     model: Segmenter,  # with the decoder to score
-    dataset,  # examples with `.image` and `.panoptic`
-    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None: decoder alone
+    dataset: Examples,  # labelled images
+    alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
     batch: int = 8,  # images per forward pass
     progress: bool = False,  # show a bar
-    look: Callable = segment,  # what makes results of images
-    **how,  # `short` and thresholds, see `segment`
-) -> dict:  # {'panoptic': ..., 'semantic': ...}, see `PanopticScores` and `SemanticScores`
-    "Score the student on a labelled dataset (section 4); DearliError if it is empty."
+    short: int | None = None,  # shorter edge to which images are scaled; None for their own size
+    window: int | None = None,  # side of overlapping windows at that size; None for whole images
+    **thresholds: float,  # `object_threshold` and `overlap_threshold`
+) -> dict[str, dict]:  # `panoptic` and `semantic`, see `PanopticScores` and `SemanticScores`
+    "Score a segmenter on a labelled dataset. Raises `DearliError` if the dataset is empty."
     if not len(dataset):
-        raise DearliError(
-            f"the evaluation set {getattr(dataset, 'name', '')!r} is empty: give at least one labelled image"
-        )
+        name = getattr(dataset, "name", "")
+        raise DearliError(f"the evaluation set {name!r} is empty: give at least one labelled image")
     model.eval()
-    panoptic, semantic = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
+    quality, iou = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
     for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
         examples = [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
-        for example, result, classes in zip(
-            examples, *look(model, [e.image for e in examples], alpha, **how)
-        ):
-            panoptic.update(result.to("cpu"), example.panoptic)
-            semantic.update(classes.cpu(), example.panoptic)
-    return {"panoptic": panoptic.compute().to_json(), "semantic": semantic.compute().to_json()}
+        results = segment(model, [e.image for e in examples], alpha, short, window, **thresholds)
+        for example, panoptic, classes in zip(examples, *results):
+            truth = labelled(example)
+            quality.update(panoptic.to("cpu"), truth)
+            iou.update(classes.cpu(), truth)
+    return {"panoptic": quality.compute().to_json(), "semantic": iou.compute().to_json()}
+
+
+def labelled(
+    example: Example,  # one image
+) -> Panoptic:
+    "Give the truth of an example. Raises `DearliError` if it has none."
+    if example.panoptic is None:
+        raise DearliError(f"image {example.name!r} has no annotation: score labelled images only")
+    return example.panoptic

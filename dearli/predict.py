@@ -30,7 +30,7 @@ from .model import Segmenter, SegmenterConfig, load_decoder_weights, load_decode
 from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
 from .train import copy_parameters_
-from .evaluate import segment_windows
+from .evaluate import segment
 
 # %% auto #0
 __all__ = ['TRUNK', 'SHIPPED', 'pack_segmenter', 'Predictor', 'of_run', 'of_file', 'load_segmenter', 'vocabulary',
@@ -75,7 +75,7 @@ class Predictor:
     def __call__(
         self,
         images: str | Path | Tensor | Sequence,  # one image or several: paths, or uint8 RGB (3 h w)
-        **options,  # `short`, `outputs`, thresholds: see `Segmenter.predict`; or `short` and `window`: see `segment_windows`
+        **options,  # `short`, `window` and thresholds, see `segment`
     ) -> Panoptic | list[Panoptic]:  # one result for one image
         "Segment images; DearliError names a file that cannot be read."
         one = isinstance(images, (str, Path, Tensor))
@@ -83,11 +83,7 @@ class Predictor:
             i if isinstance(i, Tensor) else read_image(i, upright=True) for i in ([images] if one else images)
         ]
         asked = {k: v for k, v in (self.options | options).items() if v is not None}
-        results = (
-            segment_windows(self.model.eval(), pixels, self.alpha, **asked)[0]
-            if "window" in asked
-            else self.model.eval().predict(pixels, self.alpha, **asked)
-        )
+        results = segment(self.model.eval(), pixels, self.alpha, semantic=False, **asked).panoptic
         return results[0] if one else results
 
 # %% ../nbs/4-use/01_predict.ipynb #096cb8db
@@ -177,7 +173,7 @@ def vocabulary(
 
 # %% ../nbs/4-use/01_predict.ipynb #365414a8
 def segment_folder(
-    segment: Predictor,  # from `load_segmenter`
+    predictor: Predictor,  # from `load_segmenter`
     images: str | Path,  # searched with its sub-folders
     out: str | Path,  # gets `panoptic.json`, `panoptic/NAME.png`, `pictures/NAME.jpg` and `review.json`
     pictures: bool = True,  # paint the results over the images?
@@ -196,16 +192,16 @@ def segment_folder(
     def results() -> Iterator[tuple[str, Panoptic]]:
         for i in tqdm(range(len(folder)), desc="segment", unit="image", disable=not progress):
             example = folder[i]
-            found = segment(example.image)
+            found = predictor(example.image)
             if pictures:
                 with atomic_write(out / "pictures" / f"{Path(example.name).stem}.jpg", "wb") as f:
-                    Image.fromarray(overlay(example.image, found, segment.taxonomy)).save(
+                    Image.fromarray(overlay(example.image, found, predictor.taxonomy)).save(
                         f, "JPEG", quality=90
                     )
             review.append({"image": example.name, **doubt(found)})
             yield example.name, found
 
-    write_coco_panoptic(out, results(), segment.taxonomy)
+    write_coco_panoptic(out, results(), predictor.taxonomy)
     review.sort(key=lambda r: r["certainty"])
     write_json(out / "review.json", review)
     return review

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,11 +27,10 @@ from .data.sources import PanopticSource, Source, open_data, open_labels, read_d
 from .train import BatchSource, TrainConfig, Trainer
 from .evaluate import evaluate, segment
 from .data.vocabularies import VOCABULARIES, read_classes
-from .evaluate import segment_windows
 
 # %% auto #0
-__all__ = ['OwnConfig', 'build_own', 'train_own', 'load_own', 'looking', 'score_own', 'picture_own', 'split_data',
-           'shown_classes', 'compare_own', 'compare_summary', 'compare_table']
+__all__ = ['OwnConfig', 'build_own', 'train_own', 'load_own', 'score_own', 'picture_own', 'split_data', 'shown_classes',
+           'compare_own', 'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -144,17 +142,6 @@ def load_own(
     return load_segmenter(run).model, from_dict(OwnConfig, read_json(Path(run) / "config.json")["own"])
 
 # %% ../nbs/8-command/01_project.ipynb #5abd3258
-def looking(
-    cfg: OwnConfig,  # Of the run
-) -> Callable:  # From model, images and alpha to panoptic results and class maps
-    "How a run looks at images to be scored"
-    return (
-        partial(segment_windows, short=cfg.look, window=cfg.window)
-        if cfg.window
-        else partial(segment, short=cfg.look)
-    )
-
-
 def score_own(
     file: str | Path,  # A dataset file with [validation]
     run: str | Path,  # Run folder of a finished run
@@ -170,7 +157,8 @@ def score_own(
         cfg.alpha if hasattr(model.backbone, "embed") else None,
         batch=1,
         progress=progress,
-        look=looking(cfg),
+        short=cfg.look,
+        window=cfg.window,
     )
     panoptic = scores["panoptic"]
     return {
@@ -197,13 +185,12 @@ def picture_own(
     panels, every = {}, max(1, len(data.validation) // count)
     for i in range(0, len(data.validation), every)[:count]:
         e = data.validation[i]
-        found = looking(cfg)(model, [e.image], cfg.alpha if hasattr(model.backbone, "embed") else None)[0][
-            0
-        ].to("cpu")
+        alpha = cfg.alpha if hasattr(model.backbone, "embed") else None
+        (found,), _ = segment(model, [e.image], alpha, cfg.look, cfg.window)
         panels |= {
             f"{Path(e.name).stem[:14]}": e.image,
             f"truth {i}": (e.image, e.panoptic),
-            f"prediction {i}": (e.image, found),
+            f"prediction {i}": (e.image, found.to("cpu")),
         }
     return side_by_side(panels, data.taxonomy, columns=3, width=width)
 
