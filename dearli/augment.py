@@ -98,7 +98,7 @@ class Place:
 
 
 def draw_place(
-    size: tuple[int, int],  # height and width of the image
+    size: tuple[int, ...],  # height and width of the image
     cfg: ViewConfig,  # geometry
     generator: Generator,  # source of randomness
 ) -> Place:
@@ -200,7 +200,7 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 def rotate_hue(
     rgb: Float[np.ndarray, "n 3"],  # in [0, 1]
-    shift: float,  # the circle has length 1
+    shift: float | np.float32,  # the circle has length 1
 ) -> Float[np.ndarray, "n 3"]:
     "Turn the hue of the HSV cone and keep value and saturation."
     r, g, b = rgb.T
@@ -347,7 +347,7 @@ def unlabelled_views(
     place = draw_place(image.shape[-2:], cfg, generator)
     weak = place_image(image, place)
     strong = strong_colours(weak, cfg.strong, generator)
-    return Views(*(pad_to(x, cfg.crop, cfg.pad) for x in (weak, strong)), place.size)
+    return Views(pad_to(weak, cfg.crop, cfg.pad), pad_to(strong, cfg.crop, cfg.pad), place.size)
 
 # %% ../nbs/1-ground/05_augment.ipynb #1213c04b
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@
 
 # %% ../nbs/3-method/05_criterion.ipynb #7be6e000
 from __future__ import annotations
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Protocol
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -15,14 +16,14 @@ from .io import DearliError, seeded
 
 # %% auto #0
 __all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs',
-           'MatchedPairs', 'hungarian_match', 'match_labels', 'match_costs', 'uncertain_points', 'label_points',
-           'mask_terms', 'class_term', 'count_segments', 'check_targets', 'pad_targets', 'drop_empty', 'BatchTargets',
-           'pool_targets', 'stage_terms', 'Criterion']
+           'MatchedPairs', 'hungarian_match', 'StagePrediction', 'StagedPrediction', 'match_labels', 'match_costs',
+           'uncertain_points', 'label_points', 'mask_terms', 'class_term', 'count_segments', 'check_targets',
+           'pad_targets', 'drop_empty', 'BatchTargets', 'pool_targets', 'stage_terms', 'Criterion']
 
 # %% ../nbs/3-method/05_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
 class CriterionConfig:
-    "Weights and sampling of the set loss (the defaults are the published ones)."
+    "Weights and sampling of the set loss; the defaults are the published ones."
 
     classification: float = 2.0  # weight of the class term, 0 makes the criterion class-agnostic
     mask: float = 5.0  # weight of the binary cross-entropy on mask points
@@ -35,11 +36,11 @@ class CriterionConfig:
 
     @classmethod
     def tiny(cls) -> CriterionConfig:
-        "The preset for 128 px scenes: fewer points, everything else as published."
+        "Return the preset for 128 px scenes: fewer points, everything else as published."
         return cls(points=1024)
 
     def agnostic(self) -> CriterionConfig:
-        "The same criterion without classes, for masks that have none (Section 3.3)."
+        "Return the same settings without the class term, for masks without classes (Section 3.3)."
         return replace(self, classification=0.0)
 
 # %% ../nbs/3-method/05_criterion.ipynb #2604a93e
@@ -47,27 +48,35 @@ def sample_points(
     maps: Float[Tensor, "n c h w"],  # maps to read
     points: Float[Tensor, "n p 2"],  # (x, y) in [0, 1], the unit square spans the map
 ) -> Float[Tensor, "n c p"]:  # values between pixel centres, zero outside
-    "Read `maps` bilinearly at `points`."
+    "Read maps bilinearly at points."
     return F.grid_sample(maps, points[:, None] * 2 - 1, align_corners=False)[:, :, 0]
 
 # %% ../nbs/3-method/05_criterion.ipynb #b0785d60
-Points = Callable[[str, tuple], Tensor]
+Points = Callable[[str, tuple[int, ...]], Tensor]  # tag and shape -> numbers in [0, 1]
 
 
 def uniform_points(
     device: str | torch.device,  # where the points are needed
 ) -> Points:  # function of (tag, shape) for `Criterion`
-    "Uniform points from the device's own generator."
-    return lambda tag, shape: torch.rand(shape, device=device)
+    "Draw uniform points from the generator of the device."
+
+    def draw(tag, shape):
+        return torch.rand(shape, device=device)
+
+    return draw
 
 
 def seeded_points(
     device: str | torch.device,  # where the points are needed
     *keys,  # what the draws depend on, such as (seed, step)
 ) -> Points:  # function of (tag, shape) for `Criterion`
-    "Uniform points from a generator of the device, seeded by `keys`."
+    "Draw uniform points from a generator of the device that `keys` seed."
     generator = torch.Generator(device).manual_seed(seeded(*keys).initial_seed())
-    return lambda tag, shape: torch.rand(shape, generator=generator, device=device)
+
+    def draw(tag, shape):
+        return torch.rand(shape, generator=generator, device=device)
+
+    return draw
 
 # %% ../nbs/3-method/05_criterion.ipynb #36e24529
 def pair_costs(
@@ -77,18 +86,19 @@ def pair_costs(
     labels: Float[Tensor, "b n p"],  # masks at the points
     cfg: CriterionConfig,  # weights
 ) -> Float[Tensor, "b q n"]:  # cost of every pair
-    "Matching cost of every query with every segment."
+    "Compute the matching cost of every query with every segment."
     q, p = logits.shape[1:]
     match = class_logits.softmax(-1).gather(2, classes[:, None].expand(-1, q, -1))
     y, prob = labels.transpose(1, 2), logits.sigmoid()
     bce = (F.softplus(logits).sum(-1, keepdim=True) - logits @ y) / p
-    dice = 1 - (2 * prob @ y + 1) / (prob.sum(-1, keepdim=True) + y.sum(1, keepdim=True) + 1)
+    area = prob.sum(-1, keepdim=True) + y.sum(1, keepdim=True)
+    dice = 1 - (2 * prob @ y + 1) / (area + 1)
     return cfg.mask * bce + cfg.dice * dice - cfg.classification * match
 
 # %% ../nbs/3-method/05_criterion.ipynb #c06ea06a
 @dataclass(frozen=True)
 class MatchedPairs:
-    "Pairs of one decoder stage, image by image, queries ascending."
+    "Hold the pairs of one decoder stage, image by image, queries ascending."
 
     image: Int[Tensor, "m"]  # image of the pair
     query: Int[Tensor, "m"]  # query index inside the image
@@ -99,7 +109,7 @@ def hungarian_match(
     costs: Float[Tensor, "s b q n"],  # cost per stage and image, padded to the largest n
     counts: list[int],  # true number of segments per image
 ) -> list[MatchedPairs]:  # one per stage
-    "Cheapest pairing per stage and image; raises DearliError if a cost is not finite."
+    "Find the cheapest pairing per stage and image. Raises DearliError if a cost is not finite."
     host = costs.detach().cpu().numpy()
     rows = []
     for s, stage in enumerate(host):
@@ -119,12 +129,29 @@ def hungarian_match(
 Targets = list[tuple[Tensor, Tensor]]  # per image: classes n, masks n H W
 
 
+class StagePrediction(Protocol):
+    "What the criterion reads of one decoder stage."
+
+    @property
+    def class_logits(self) -> Float[Tensor, "b q k"]: ...  # k = c + 1, the last column is "no object"
+
+    @property
+    def mask_logits(self) -> Float[Tensor, "b q h w"]: ...  # at any resolution
+
+
+class StagedPrediction(StagePrediction, Protocol):
+    "What the criterion reads of a whole prediction: the last stage, and the earlier ones in order."
+
+    @property
+    def aux(self) -> Sequence[StagePrediction]: ...
+
+
 @torch.no_grad()
 def match_labels(
     targets: Targets,  # classes n and masks n H W per image
     points: Float[Tensor, "s b p 2"],  # points per stage and image
 ) -> tuple[Int[Tensor, "b n"], Float[Tensor, "s b n p"]]:  # padded classes, masks at the points
-    "Classes and point labels of all images, padded with zeros to the largest segment count."
+    "Collect classes and point labels of all images, padded with zeros to the largest segment count."
     s, b, p, _ = points.shape
     n = max(len(c) for c, _ in targets)
     classes, labels = points.new_zeros(b, n, dtype=torch.long), points.new_zeros(s, b, n, p)
@@ -132,41 +159,29 @@ def match_labels(
         if not len(cls):
             continue
         classes[i, : len(cls)] = cls
-        labels[:, i, : len(cls)] = (
-            sample_points(masks[None].float(), points[:, i].reshape(1, -1, 2))[0]
-            .reshape(-1, s, p)
-            .transpose(0, 1)
-        )
+        # one call for all stages: their points end to end
+        read = sample_points(masks[None].float(), points[:, i].reshape(1, -1, 2))[0]
+        labels[:, i, : len(cls)] = read.reshape(-1, s, p).transpose(0, 1)
     return classes, labels
 
 # %% ../nbs/3-method/05_criterion.ipynb #c3a1be4c
 @torch.no_grad()
 def match_costs(
-    stages: list,  # predictions of the decoder stages
+    stages: Sequence[StagePrediction],  # predictions of the decoder stages
     targets: Targets,  # classes n and masks n H W per image
     points: Points,  # source of random points
     cfg: CriterionConfig,  # weights and number of points
 ) -> Float[Tensor, "s b q n"]:  # padded to the largest n
-    "Matching costs of all stages and images."
-    where = torch.stack(
-        [
-            torch.cat([points(f"stage{s}/match/image{b}", (1, cfg.points, 2)) for b in range(len(targets))])
-            for s in range(len(stages))
-        ]
-    )
+    "Compute the matching costs of all stages and images."
+    shape, images = (1, cfg.points, 2), range(len(targets))
+    draws = [[points(f"stage{s}/match/image{b}", shape) for b in images] for s in range(len(stages))]
+    where = torch.stack([torch.cat(of_stage) for of_stage in draws])
     classes, labels = match_labels(targets, where)
-    return torch.stack(
-        [
-            pair_costs(
-                x.class_logits.float(),
-                sample_points(x.mask_logits.float(), where[s]),
-                classes,
-                labels[s],
-                cfg,
-            )
-            for s, x in enumerate(stages)
-        ]
-    )
+    costs = []
+    for stage, place, label in zip(stages, where, labels):
+        logits = sample_points(stage.mask_logits.float(), place)
+        costs.append(pair_costs(stage.class_logits.float(), logits, classes, label, cfg))
+    return torch.stack(costs)
 
 # %% ../nbs/3-method/05_criterion.ipynb #25d5e2be
 @torch.no_grad()
@@ -176,7 +191,7 @@ def uncertain_points(
     tag: str,  # prefix of the two draws, such as 'stage9'
     cfg: CriterionConfig,  # number and shares of points
 ) -> Float[Tensor, "m p 2"]:  # points per mask
-    "Points where the mask is least decided, and a share of uniform ones."
+    "Choose the points where the mask logit is nearest to zero, and a share of uniform ones."
     m, keep = len(logits), int(cfg.points * cfg.importance)
     draws = points(f"{tag}/oversample", (m, int(cfg.points * cfg.oversample), 2))
     doubt = sample_points(logits, draws)[:, 0].abs()
@@ -192,24 +207,22 @@ def label_points(
     points: Float[Tensor, "m p 2"],  # points of every pair
     budget: int = 2**26,  # largest number of pixels expanded to float at once
 ) -> Float[Tensor, "m p"]:  # soft labels
-    "Masks at points, expanded to float a few at a time."
+    "Read masks at points, expanded to float a few at a time."
     step = max(1, budget // masks[0].numel())
-    return torch.cat(
-        [
-            sample_points(masks[r].float()[:, None], p)[:, 0]
-            for r, p in zip(rows.split(step), points.split(step))
-        ]
-    )
+    parts = zip(rows.split(step), points.split(step))
+    return torch.cat([sample_points(masks[r].float()[:, None], p)[:, 0] for r, p in parts])
 
 # %% ../nbs/3-method/05_criterion.ipynb #34ed1d4d
 def mask_terms(
     logits: Float[Tensor, "m p"],  # mask logits at the points
     labels: Float[Tensor, "m p"],  # soft labels at the points
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:  # cross-entropy, dice
-    "Binary cross-entropy (mean over points) and dice, summed over masks."
+    "Sum cross-entropy (mean over points) and dice over the masks."
     prob = logits.sigmoid()
-    dice = 1 - (2 * (prob * labels).sum(1) + 1) / (prob.sum(1) + labels.sum(1) + 1)
-    return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(1).sum(), dice.sum()
+    area = prob.sum(1) + labels.sum(1)
+    dice = 1 - (2 * (prob * labels).sum(1) + 1) / (area + 1)
+    bce = F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(1)
+    return bce.sum(), dice.sum()
 
 # %% ../nbs/3-method/05_criterion.ipynb #44d8a6ba
 def class_term(
@@ -218,7 +231,7 @@ def class_term(
     classes: Int[Tensor, "m"],  # class of every pair
     no_object: float,  # weight of the last column
 ) -> Float[Tensor, ""]:
-    "Weighted mean cross-entropy over all queries of the batch."
+    "Average the weighted cross-entropy over all queries of the batch."
     none = class_logits.shape[-1] - 1
     goal = torch.full(class_logits.shape[:2], none, device=class_logits.device)
     goal[match.image, match.query] = classes
@@ -231,7 +244,7 @@ def count_segments(
     targets: Targets,  # classes n and masks n H W per image
     device: torch.device,  # device of the collective
 ) -> float | Tensor:  # at least 1
-    "Segments in the batch, averaged over processes."
+    "Count the segments of the batch, averaged over processes."
     n = float(sum(len(c) for c, _ in targets))
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return max(n, 1.0)
@@ -241,13 +254,14 @@ def count_segments(
 
 # %% ../nbs/3-method/05_criterion.ipynb #ba03cb12
 def check_targets(
-    prediction,  # `Prediction`
+    prediction: StagePrediction,  # whose number of images counts
     targets: Targets,  # classes n and masks n H W per image
 ) -> None:
     "Raise DearliError unless there is a target list per image and all masks share one frame."
     if len(targets) != len(prediction.class_logits):
         raise DearliError(
-            f"{len(targets)} target lists were given for {len(prediction.class_logits)} images: give one (classes, masks) pair per image"
+            f"{len(targets)} target lists were given for {len(prediction.class_logits)} images: "
+            "give one (classes, masks) pair per image"
         )
     if len(frames := {tuple(m.shape[-2:]) for _, m in targets}) > 1:
         raise DearliError(
@@ -260,7 +274,8 @@ def pad_targets(
     size: tuple[int, int],  # padded height and width of the batch
 ) -> Targets:
     "Pad masks at the right and bottom with nothing."
-    return [(c, F.pad(m, (0, size[1] - m.shape[-1], 0, size[0] - m.shape[-2]))) for c, m in targets]
+    height, width = size
+    return [(c, F.pad(m, (0, width - m.shape[-1], 0, height - m.shape[-2]))) for c, m in targets]
 
 
 def drop_empty(
@@ -273,7 +288,7 @@ def drop_empty(
 # %% ../nbs/3-method/05_criterion.ipynb #5ea42c92
 @dataclass(frozen=True)
 class BatchTargets:
-    "The segments of a whole batch."
+    "Hold the segments of a whole batch."
 
     classes: Int[Tensor, "n"]  # class of every segment
     masks: Bool[Tensor, "n h w"]  # masks in the padded frame
@@ -286,28 +301,25 @@ def pool_targets(
     device: torch.device,  # where the predictions are
 ) -> BatchTargets:
     "Lay the segments of all images end to end."
-    first = torch.tensor([0] + [len(c) for c, _ in targets]).cumsum(0)[:-1].to(device)
-    return BatchTargets(
-        torch.cat([c for c, _ in targets]),
-        torch.cat([m for _, m in targets]),
-        first,
-        count_segments(targets, device),
-    )
+    classes, masks = (torch.cat(parts) for parts in zip(*targets))
+    ends = torch.tensor([0, *(len(c) for c, _ in targets)]).cumsum(0)
+    return BatchTargets(classes, masks, ends[:-1].to(device), count_segments(targets, device))
 
 # %% ../nbs/3-method/05_criterion.ipynb #d45a7956
 def stage_terms(
-    x,  # prediction of one stage
+    x: StagePrediction,  # prediction of one stage
     match: MatchedPairs,  # its pairs
     pool: BatchTargets,  # segments of the batch
     points: Points,  # source of random points
     tag: str,  # prefix of the draws, such as 'stage9'
     cfg: CriterionConfig,  # weights and sampling
 ) -> Float[Tensor, "3"]:  # class, mask and dice, unweighted
-    "Unweighted terms of one decoder stage."
+    "Compute the unweighted terms of one decoder stage."
     rows = pool.first[match.image] + match.target
     label = class_term(x.class_logits.float(), match, pool.classes[rows], cfg.no_object)
     if not len(rows):
-        return torch.stack([label, *[x.mask_logits.sum() * 0.0] * 2])
+        nothing = x.mask_logits.sum() * 0.0  # keeps the mask branch in the graph
+        return torch.stack([label, nothing, nothing])
     pairs = match.image * x.mask_logits.shape[1] + match.query
     picked = x.mask_logits.flatten(0, 1).index_select(0, pairs)[:, None].float()
     where = uncertain_points(picked, points, tag, cfg)
@@ -316,53 +328,47 @@ def stage_terms(
 
 # %% ../nbs/3-method/05_criterion.ipynb #3001d4a7
 class Criterion:
-    "Set loss over all decoder stages (Eq. 3)."
+    "Compute the set loss over all decoder stages (Eq. 3)."
 
     def __init__(self, cfg: CriterionConfig = CriterionConfig()):  # weights and sampling
         self.cfg = cfg
 
     def stages(
         self,
-        prediction,  # `Prediction`, with earlier stages in `aux`
-    ) -> list:
-        "Predictions to supervise, from the initial queries to the last layer."
+        prediction: StagedPrediction,  # with earlier stages in `aux`
+    ) -> list[StagePrediction]:
+        "List the predictions to supervise, from the initial queries to the last layer."
         return [*prediction.aux, prediction] if self.cfg.deep else [prediction]
 
     def match(
         self,
-        prediction,  # `Prediction` with class logits b q c+1 and mask logits b q h w
+        prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
         targets: Targets,  # per image classes n and masks n H W in the padded frame
         points: Points | None = None,  # source of points, uniform by default
     ) -> list[MatchedPairs]:  # one per stage
-        "Pairs per stage; raises DearliError if a cost is not finite."
+        "Pair queries and segments in every stage. Raises DearliError if a cost is not finite."
         points = points or uniform_points(prediction.class_logits.device)
-        return hungarian_match(
-            match_costs(self.stages(prediction), targets, points, self.cfg), [len(c) for c, _ in targets]
-        )
+        costs = match_costs(self.stages(prediction), targets, points, self.cfg)
+        return hungarian_match(costs, [len(c) for c, _ in targets])
 
     def __call__(
         self,
-        prediction,  # `Prediction` with class logits b q c+1 and mask logits b q h w
+        prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
         targets: Targets,  # per image classes n and masks n H W in the padded frame
         points: Points | None = None,  # source of points, uniform by default
-    ) -> dict[str, Tensor]:  # weighted terms 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
-        "Weighted terms of all stages and their sum; raises DearliError if a cost is not finite."
+    ) -> dict[str, Tensor]:  # weighted 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
+        "Compute the weighted terms of all stages and their sum. Raises DearliError if a cost is not finite."
         check_targets(prediction, targets)
         device, stages = prediction.class_logits.device, self.stages(prediction)
         points = points or uniform_points(device)
         with torch.autocast(device.type, enabled=False):
             pool, pairs = pool_targets(targets, device), self.match(prediction, targets, points)
-            terms = torch.stack(
-                [
-                    stage_terms(x, m, pool, points, f"stage{s}", self.cfg)
-                    for s, (x, m) in enumerate(zip(stages, pairs))
-                ]
-            )
-        weighted = terms * terms.new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
-        suffix = [*(f"_{s}" for s in range(len(stages) - 1)), ""]
-        named = {
-            f"{name}{end}": w
-            for end, row in zip(suffix, weighted)
-            for name, w in zip(("class", "mask", "dice"), row)
-        }
+            staged = enumerate(zip(stages, pairs))
+            terms = [stage_terms(x, m, pool, points, f"stage{s}", self.cfg) for s, (x, m) in staged]
+        weights = terms[0].new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
+        weighted = torch.stack(terms) * weights
+        named: dict[str, Tensor] = {}
+        for s, row in enumerate(weighted):
+            end = "" if s == len(stages) - 1 else f"_{s}"
+            named |= {f"{name}{end}": value for name, value in zip(("class", "mask", "dice"), row)}
         return {**named, "total": weighted.sum()}
