@@ -34,7 +34,7 @@ from .evaluate import segment
 
 # %% auto #0
 __all__ = ['TRUNK', 'SHIPPED', 'pack_segmenter', 'Predictor', 'of_run', 'of_file', 'load_segmenter', 'vocabulary',
-           'segment_folder', 'doubt']
+           'segment_folder', 'read_review', 'doubt']
 
 # %% ../nbs/4-use/01_predict.ipynb #8f632783
 TRUNK = "backbone:"  # before the names of a trunk's parameters in a packed file
@@ -205,6 +205,16 @@ def segment_folder(
     review.sort(key=lambda r: r["certainty"])
     write_json(out / "review.json", review)
     return review
+
+
+def read_review(
+    out: str | Path,  # folder that `segment_folder` wrote
+) -> list[dict]:  # image, certainty and void (shares of 1), segments; least certain first
+    "Read the list to review. Raises DearliError if the folder has none."
+    path = Path(out) / "review.json"
+    if not path.exists():
+        raise DearliError(f"{out} holds no review.json: give the folder that `dearli predict` wrote.")
+    return read_json(path)
 
 
 def doubt(
