@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from execnb.nbio import read_nb, write_nb
+from execnb.nbio import NbCell, mk_cell, read_nb, write_nb
 from latex2mathml.converter import convert
 from nbdev.processors import FilterDefaults, exec_show_docs
 
@@ -93,15 +93,27 @@ def on_the_site(text: str, depth: int) -> str:
     return text.replace(f"]({'../' * (depth + 1)}", f"]({REPOSITORY}")
 
 
+def exported(cell: NbCell) -> list[NbCell]:
+    """A cell, with its exported code kept on the page, and a table for each public method of its classes."""
+    if cell.cell_type != "code" or not re.match(r"#\| export\b", cell.source):
+        return [cell]
+    tree, names = ast.parse(cell.source), []
+    for node in (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_"):
+        methods = [m for m in node.body if isinstance(m, ast.FunctionDef) and ast.get_docstring(m)]
+        names += [f"{node.name}.{m.name}" for m in methods if m.name[0] != "_"]
+    if imports_of(cell.source)[1]:
+        cell.source = cell.source.replace("#| export", "#| exports", 1)  # folded below its signature
+    tables = [mk_cell(f"show_doc({name})", metadata=type(cell.metadata)()) for name in names]
+    return [cell, *tables]
+
+
 def write_page(path: Path) -> str:
     """Write one notebook with its API tables below _proc/; what went wrong, or nothing."""
     warnings.filterwarnings("ignore")
     page = page_of(path)
     try:
         notebook = read_nb(path)
-        for cell in notebook.cells:  # exported code stays on the page, folded below its signature
-            if re.match(r"#\| export\b", cell.source) and imports_of(cell.source)[1]:
-                cell.source = cell.source.replace("#| export", "#| exports", 1)
+        notebook.cells = [part for cell in notebook.cells for part in exported(cell)]
         Filter()(notebook)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
