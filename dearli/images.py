@@ -6,282 +6,217 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import IO, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, UInt8
-from PIL import Image, ImageOps
+from jaxtyping import Bool, UInt8
+from PIL import Image
 from torch import Tensor
 
 from .io import DearliError
-from .panoptic import Panoptic, Taxonomy, read_panoptic_json, read_png
+from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['SUFFIXES', 'Example', 'partition', 'read_image', 'CocoPanoptic', 'ImageFolder', 'Part', 'Findings', 'check',
-           'summary']
+__all__ = ['TURNS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image', 'orientation', 'stretched',
+           'read_image', 'image_files', 'ImageFolder', 'Part']
 
 # %% ../nbs/1-ground/04_images.ipynb #226cb44d
 @dataclass(eq=False)
 class Example:
-    "One image with what is known of it"
+    "One image with everything that is known of it."
 
     image: UInt8[Tensor, "3 h w"]  # RGB
-    panoptic: Panoptic | None = None  # Truth; None for an unlabelled image
-    name: str = ""  # File name or seed
-    masks: Bool[Tensor, "n h w"] | None = None  # Class-agnostic masks, which may overlap
+    panoptic: Panoptic | None = None  # truth; None for an unlabelled image
+    name: str = ""  # key in its dataset: a path relative to the folder, or a seed
+    masks: Bool[Tensor, "n h w"] | None = None  # class-agnostic masks, which may overlap
+
+
+class Examples(Protocol):
+    "Examples by number, as training and scoring read them."
+
+    @property
+    def name(self) -> str:
+        "Name the dataset in messages and records."
+
+    def __len__(self) -> int:
+        "Count the examples."
+
+    def __getitem__(self, i: int) -> Example:
+        "Read an example; raises `DearliError` if its files are missing or damaged."
+
+
+class Dataset(Examples, Protocol):
+    "A dataset whose examples have keys and can be read without their truth."
+
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        "Give the classes, None for images without labels."
+
+    @property
+    def names(self) -> Sequence[str]:
+        "Give the key of every example without reading one."
+
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Read an image alone, its truth left aside."
 
 # %% ../nbs/1-ground/04_images.ipynb #ef7dc30d
 def partition(
-    n: int,  # Images in the training set, in sorted order
-    split: str,  # Labelled share, e.g. `'1/64'`
-    seed: int = 0,  # Of the shuffle
-) -> tuple[list[int], list[int]]:  # Labelled and unlabelled indices
-    "Divide a training set; nested for one seed; raises `DearliError` if the share is no fraction or leaves no labelled image"
+    n: int,  # images in the training set, in sorted order
+    split: str,  # labelled share, e.g. `'1/64'`
+    seed: int = 0,  # of the shuffle
+) -> tuple[list[int], list[int]]:  # labelled and unlabelled indices
+    "Divide a training set, nested for one seed; raises `DearliError` if a share is impossible."
     try:
         share = Fraction(split)
     except (ValueError, ZeroDivisionError):
-        raise DearliError(f"split {split!r} is no fraction: give the labelled share, such as 1/64.") from None
-    if not 0 < round(n * share) <= n:
         raise DearliError(
-            f"split {split} of {n} images gives {round(n * share)} labelled ones: choose a share between 1/{n} and 1."
+            f"split {split!r} is not a fraction: give the labelled share, such as 1/64."
+        ) from None
+    count = round(n * share)
+    if not 0 < count <= n:
+        raise DearliError(
+            f"split {split} of {n} images gives {count} labelled ones: choose a share between 1/{n} and 1."
         )
     order = list(range(n))
     random.Random(seed).shuffle(order)
-    return order[: round(n * share)], order[round(n * share) :]
+    return order[:count], order[count:]
 
 # %% ../nbs/1-ground/04_images.ipynb #e2f909fe
-def read_image(
-    path: str | Path,  # Anything Pillow opens
-    upright: bool = False,  # Obey the rotation a camera noted (EXIF)?
-) -> UInt8[Tensor, "3 h w"]:
-    "Read an image as RGB; raises `DearliError` if it is missing or damaged"
+@contextmanager
+def open_image(
+    path: str | Path,  # anything that Pillow opens
+    data: IO[bytes] | None = None,  # its bytes, where they have been read already
+) -> Iterator[Image.Image]:
+    "Open an image; raises `DearliError` if it is missing or damaged, also while it is decoded."
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the image folder.")
     try:
-        with Image.open(path) as image:
-            image.load()
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith(("I", "F")):
-                image = _stretched(image)
-            if image.mode != "RGB":
-                image = image.convert("RGB")
-            return torch.from_numpy(np.array(image)).permute(
-                2, 0, 1
-            )  # channels last in memory, which scales faster
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        with Image.open(data or path) as image:
+            yield image
+    except DearliError:
+        raise
+    except Exception as e:  # the decoders of damaged files raise whatever they like
         raise DearliError(f"{path} cannot be decoded ({e}): copy it again or leave it out.") from None
 
 
-def _stretched(image: Image.Image) -> Image.Image:
-    "Deep grey as 8-bit grey, darkest to brightest value"
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what sets an image upright, by the orientation that its camera noted
+
+
+def orientation(image: Image.Image) -> int:
+    "Read the orientation that a camera noted, 1 (upright) where there is none that can be read."
+    try:
+        noted = image.getexif().get(0x0112, 1)
+    except Exception:  # a broken tag is no reason to lose the image
+        return 1
+    return noted if noted in TURNS else 1
+
+
+def stretched(image: Image.Image) -> Image.Image:
+    "Make deep grey 8-bit grey, from its darkest to its brightest value; other images stay as they are."
+    if not image.mode.startswith(("I", "F")):
+        return image
     values = np.array(image).astype(np.float64)
     low, high = values.min(), values.max()
     return Image.fromarray((255 * (values - low) / max(high - low, 1)).round().astype(np.uint8))
 
-# %% ../nbs/1-ground/04_images.ipynb #9bca7551
-class CocoPanoptic:
-    "Images with COCO-panoptic annotations"
 
-    def __init__(
-        self,
-        json: str | Path,  # Images, annotations and categories
-        image_dir: str | Path,  # Folder of the images
-        png_dir: str | Path | None = None,  # Folder of the id PNGs; None for the JSON's name without `.json`
-        taxonomy: Taxonomy | None = None,  # Other names or colours for the same category ids
-        labelled: bool = True,  # Give the truth?
-    ):
-        self.image_dir, self.labelled = Path(image_dir), labelled
-        self.png_dir = Path(png_dir) if png_dir else Path(json).with_suffix("")
-        self.taxonomy, self.records = read_panoptic_json(json, taxonomy)
-        self.name = Path(json).stem
-        if not self.records:
-            raise DearliError(f"{json} has no entry in 'annotations': label at least one image.")
-        for f in (self.image_dir, self.png_dir):
-            if not f.is_dir():
-                raise DearliError(
-                    f"{f} is not a folder: check where the images and the panoptic PNGs of {json} lie."
-                )
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, i: int) -> Example:
-        r = self.records[i]
-        image = read_image(self.image_dir / r.image)
-        if not self.labelled:
-            return Example(image, None, r.image)
-        truth = read_png(self.png_dir / r.png, r.segments_info, self.taxonomy)
-        if truth.size != tuple(image.shape[1:]):
-            raise DearliError(
-                f"{self.image_dir / r.image} has {_by(image.shape[1:])} pixels, its panoptic PNG {r.png} has {_by(truth.size)}: "
-                "annotate at the size of the image, and save the image without EXIF rotation."
-            )
-        return Example(image, truth, r.image)
-
-
-def _by(size: Sequence[int]) -> str:
-    "Width × height"
-    return f"{size[1]}×{size[0]}"
+def read_image(
+    path: str | Path,  # anything that Pillow opens
+    upright: bool = False,  # obey the rotation that a camera noted (EXIF)?
+) -> UInt8[Tensor, "3 h w"]:
+    "Read an image as RGB; raises `DearliError` if it is missing or damaged."
+    with open_image(path) as image:
+        image.load()
+        turn = TURNS.get(orientation(image)) if upright else None
+        image = stretched(image if turn is None else image.transpose(turn))
+        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1)  # channels last in memory, which scales faster
 
 # %% ../nbs/1-ground/04_images.ipynb #89899eb9
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 
+def image_files(
+    folder: Path,  # searched with its sub-folders
+) -> Iterator[Path]:
+    "Find the images below a folder; hidden files are left out."
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in SUFFIXES and path.name[0] != ".":
+            yield path
+
+
 class ImageFolder:
-    "All images below a folder, without labels"
+    "All images below a folder, without labels."
 
     def __init__(
         self,
-        folder: str | Path,  # Searched with its sub-folders
-        exclude: Iterable[str] = (),  # File names to leave out, with or without suffix
-        taxonomy: Taxonomy | None = None,  # Of the labelled images they go with
+        folder: str | Path,  # searched with its sub-folders
+        exclude: Iterable[str] = (),  # file names to leave out, with or without suffix
+        taxonomy: Taxonomy | None = None,  # of the labelled images they go with
     ):
         self.folder, self.taxonomy, self.name = Path(folder), taxonomy, Path(folder).name
         if not self.folder.is_dir():
             raise DearliError(f"{folder} is not a folder: give the folder of the unlabelled images.")
         out = {Path(n).stem for n in exclude}
-        self.paths = sorted(
-            p
-            for p in self.folder.rglob("*")
-            if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.stem not in out
-        )
+        self.paths = sorted(p for p in image_files(self.folder) if p.stem not in out)
+        self.names = [p.relative_to(self.folder).as_posix() for p in self.paths]
         if not self.paths:
-            raise DearliError(
-                f"{folder} holds no image with one of the endings {' '.join(SUFFIXES)}: check the folder or what is excluded."
-            )
+            endings = " ".join(SUFFIXES)
+            raise DearliError(f"{folder} holds no image ({endings}): check the folder or what is excluded.")
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Read an image, upright as its camera noted."
+        return read_image(self.paths[i], upright=True)
+
     def __getitem__(self, i: int) -> Example:
-        path = self.paths[i]
-        return Example(read_image(path, upright=True), None, path.relative_to(self.folder).as_posix())
+        return Example(self.image(i), None, self.names[i])
 
 # %% ../nbs/1-ground/04_images.ipynb #3d7f7e1d
 class Part:
-    "Some examples of a dataset, with its name and taxonomy"
+    "Some examples of a dataset, with or without their truth."
 
     def __init__(
         self,
-        dataset,  # Any dataset of this module
-        indices: Sequence[int],  # Which examples, in this order
-        labelled: bool = True,  # Give the truth where there is one?
+        dataset: Dataset,  # where they come from
+        indices: Sequence[int],  # which examples, in this order
+        labelled: bool = True,  # give the truth where there is one?
     ):
         if not len(indices):
             raise DearliError(f"no example of {dataset.name} is chosen: give at least one index.")
         if wrong := [i for i in indices if not 0 <= i < len(dataset)]:
+            last = len(dataset) - 1
             raise DearliError(
-                f"example {wrong[0]} of {dataset.name} does not exist: choose from 0 to {len(dataset) - 1}."
+                f"example {wrong[0]} of {dataset.name} does not exist: choose from 0 to {last}."
             )
         self.dataset, self.indices, self.labelled = dataset, list(indices), labelled
         self.taxonomy, self.name = dataset.taxonomy, dataset.name
+        self.names = [dataset.names[i] for i in self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Read an image alone, its truth left aside."
+        return self.dataset.image(self.indices[i])
+
     def __getitem__(self, i: int) -> Example:
-        e = self.dataset[self.indices[i]]
-        return e if self.labelled else Example(e.image, None, e.name, e.masks)
-
-# %% ../nbs/1-ground/04_images.ipynb #4b561103
-@dataclass(eq=False)
-class Findings:
-    "What `check` found"
-
-    name: str  # Of the dataset
-    images: int = 0  # Read without a problem
-    smallest: tuple[int, int] = (0, 0)  # Height and width of the image with the fewest pixels
-    largest: tuple[int, int] = (0, 0)  # Height and width of the image with the most
-    void: float = 0.0  # Share of pixels without a segment
-    crowds: int = 0  # Segments marked iscrowd
-    empty: list[str] = field(default_factory=list)  # Images in which every pixel is void
-    problems: list[str] = field(default_factory=list)  # One sentence each
-    classes: list[str] = field(default_factory=list)  # Names, the rows of the counts
-    isthing: list[bool] = field(default_factory=list)  # Per class
-    segments: Int[np.ndarray, "c"] | None = None  # Per class, crowds left out
-    occurs: Int[np.ndarray, "c"] | None = None  # Images per class
-    pixels: Int[np.ndarray, "c"] | None = None  # Per class
-
-    @property
-    def ok(self) -> bool:
-        "Nothing wrong?"
-        return not self.problems
-
-# %% ../nbs/1-ground/04_images.ipynb #76363118
-def check(
-    dataset,  # Any dataset of this module
-) -> Findings:
-    "Read all of a dataset, collecting problems"
-    names = dataset.taxonomy.names if dataset.taxonomy else []
-    found = Findings(
-        dataset.name,
-        classes=names,
-        isthing=dataset.taxonomy.isthing.tolist() if names else [],
-        **{k: np.zeros(len(names), np.int64) for k in ("segments", "occurs", "pixels")},
-    )
-    sizes, void, total = [], 0, 0
-    for i in range(len(dataset)):
-        try:
-            e = dataset[i]
-        except DearliError as error:
-            found.problems.append(str(error))
-            continue
-        sizes.append(tuple(e.image.shape[1:]))
-        if e.panoptic is not None:
-            void += _count(found, e)
-            total += e.panoptic.ids.numel()
-    found.images, found.void = len(sizes), void / max(total, 1)
-    if sizes:
-        found.smallest, found.largest = (
-            min(sizes, key=lambda s: s[0] * s[1]),
-            max(sizes, key=lambda s: s[0] * s[1]),
-        )
-    found.problems += [
-        f"{name} has no labelled pixel: label it or move it to the unlabelled images." for name in found.empty
-    ]
-    return found
-
-
-def _count(found: Findings, example: Example) -> int:
-    "Add one truth to the counts; its void pixels"
-    s, area = example.panoptic.segments, example.panoptic.area().numpy()
-    category, crowd = s.category.numpy(), s.iscrowd.numpy()
-    c = len(found.classes)
-    found.segments += np.bincount(category[~crowd], minlength=c)
-    found.occurs += np.bincount(np.unique(category), minlength=c)
-    found.pixels += np.bincount(category, area, c).astype(np.int64)
-    found.crowds += int(crowd.sum())
-    if not area.sum():
-        found.empty.append(example.name)
-    return example.panoptic.ids.numel() - int(area.sum())
-
-# %% ../nbs/1-ground/04_images.ipynb #00f0422e
-def summary(
-    found: Findings,  # From `check`
-    rows: int = 40,  # Classes to list, the most frequent first
-) -> str:
-    "Findings as text"
-    lines = [f"{found.name}: {found.images} images of {_by(found.smallest)} to {_by(found.largest)} pixels"]
-    if found.segments is not None and found.segments.sum():
-        lines.append(f"{found.segments.sum()} segments, {found.crowds} crowds, {found.void:.1%} void")
-        lines.append(f"{'class':<24}{'segments':>9}{'images':>8}{'pixels':>8}")
-        total = max(found.pixels.sum(), 1)
-        for i in np.argsort(-found.segments, kind="stable")[:rows]:
-            if found.segments[i]:
-                lines.append(
-                    f"{found.classes[i]:<24}{found.segments[i]:>9}{found.occurs[i]:>8}{found.pixels[i] / total:>8.1%}"
-                )
-        if absent := [n for n, k in zip(found.classes, found.segments) if not k]:
-            lines.append(
-                f"{len(absent)} classes without a segment: {', '.join(absent[:12])}{', ...' if len(absent) > 12 else ''}"
-            )
-    return "\n".join(
-        lines
-        + [f"problem: {p}" for p in found.problems]
-        + ["nothing is wrong" if found.ok else f"{len(found.problems)} problems"]
-    )
+        if self.labelled:
+            return self.dataset[self.indices[i]]
+        return Example(self.image(i), None, self.names[i])

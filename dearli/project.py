@@ -223,15 +223,7 @@ def shown_classes(
     source: Source,  # Labelled images
 ) -> list[set[int]]:  # Per image, crowds left out
     "Which classes each image shows; from the JSON where there is one, else from the masks"
-    rows = (
-        [a["segments_info"] for a in source.annotations]
-        if isinstance(source, PanopticSource)
-        else [source.raw(i).rows for i in range(len(source))]
-    )
-    return [
-        {source.taxonomy.index(r["category_id"], source.name) for r in segments if not r.get("iscrowd")}
-        for segments in rows
-    ]
+    return [source.shown(i) for i in range(len(source))]
 
 
 def compare_own(

@@ -5,45 +5,42 @@
 # %% ../../nbs/5-data/07_check.ipynb #4383153a
 from __future__ import annotations
 
-import hashlib, io, os, time
+import hashlib
+import io
+import math
+import os
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from ..images import SUFFIXES
+from .coco import CocoSegment, Note
+from .partitions import read_partition
+from .sources import DataFile, Labels, RawAnnotation, Source
+from .sources import count_ids, open_labels, read_data_file, unlabelled_images
+from .vocabularies import read_classes
+from ..images import Dataset, image_files, open_image, orientation, stretched
 from ..io import DearliError, atomic_write
 from ..panoptic import Taxonomy
-from .partitions import read_partition
 from ..show import legend, overlay
-from dearli.data.sources import (
-    DataFile,
-    Labels,
-    PanopticSource,
-    PngSource,
-    Source,
-    count_ids,
-    open_labels,
-    read_data_file,
-    unlabelled_images,
-)
-from .vocabularies import read_classes
 
 # %% auto #0
-__all__ = ['RULES', 'Finding', 'Report', 'as_text', 'ImageFacts', 'look_at', 'AnnotatedFacts', 'see', 'check', 'require',
-           'contact_sheet']
+__all__ = ['RULES', 'Keyed', 'Finding', 'Report', 'as_text', 'ImageFacts', 'image_facts', 'AnnotatedFacts', 'annotated_facts',
+           'alike', 'check', 'require', 'contact_sheet']
 
 # %% ../../nbs/5-data/07_check.ipynb #b46808ef
 _ERRORS = {
     "dataset-file": "the dataset file, a class list or a path in it cannot be used",
     "annotation-file": "an annotation file as a whole cannot be used",
     "partition": "a partition names images that are not there",
-    "json-key": "an annotation lacks a required key",
+    "json-key": "an entry of a JSON lacks a key, or a value is of another kind than it must be",
     "annotation-without-image": "an annotation belongs to an image that is not listed",
     "duplicate-image": "one image is listed or annotated twice",
     "empty": "no usable annotation at all",
@@ -58,7 +55,7 @@ _ERRORS = {
     "id-not-in-json": "the PNG paints an id that its JSON does not list",
     "id-not-in-png": "the JSON lists a segment that has no pixel",
     "duplicate-segment": "one segment id twice in an image",
-    "instance-classes": "an instance has several classes, or one that is no thing",
+    "instance-classes": "an instance has several classes, or one that is not a thing",
     "no-mask": "an instance without a readable mask",
     "leak": "the same image is labelled for training and for validation",
 }
@@ -70,6 +67,7 @@ _WARNINGS = {
     "crowd": "crowd segments: no targets, ignored by the score",
     "stuff-split": "one stuff class as several segments of an image",
     "tiny-segment": "segments of fewer than 16 pixels",
+    "hidden-instance": "instances without a visible pixel",
     "class-absent": "classes without a labelled segment",
     "class-unseen": "classes in validation that training never shows",
     "duplicate-content": "two labelled files with the same bytes",
@@ -89,44 +87,48 @@ RULES = {r: ("error", t) for r, t in _ERRORS.items()} | {r: ("warning", t) for r
 # %% ../../nbs/5-data/07_check.ipynb #0099bb53
 @dataclass(frozen=True)
 class Finding:
-    "One thing worth saying"
+    "One thing worth saying."
 
-    rule: str  # A name in `RULES`
+    rule: str  # a name in `RULES`
     part: str  # `labelled`, `validation`, `unlabelled` or `dataset`
-    where: str  # File name, or empty
-    message: str  # A sentence
+    where: str  # key of the image, or empty
+    message: str  # a sentence
 
     @property
     def level(self) -> str:
-        "`error` or `warning`"
+        "Tell `error` from `warning`."
         return RULES[self.rule][0]
 
 
 @dataclass
 class Report:
-    "What the check found"
+    "Everything that the check found."
 
-    file: str  # Name of the dataset file
+    file: str  # name of the dataset file
     findings: list[Finding] = field(default_factory=list)
-    parts: dict[str, dict] = field(
+    parts: dict[str, dict[str, Any]] = field(
         default_factory=dict
-    )  # Per section: images, segments, void share, sizes, modes
-    classes: list[dict] = field(
+    )  # per section: images, segments, sizes, modes
+    classes: list[dict[str, Any]] = field(
         default_factory=list
-    )  # Per class: name, kind, and per section segments, images, pixels
-    seconds: float = 0.0  # It took
+    )  # per class: name, kind, and counts per section
+    seconds: float = 0.0  # it took
+
+    def add(self, rule: str, part: str, message: str, where: str = "") -> None:
+        "Add a finding."
+        self.findings.append(Finding(rule, part, where, message))
 
     def count(self, level: str) -> int:
-        "Findings of a level"
+        "Count the findings of a level."
         return sum(f.level == level for f in self.findings)
 
     @property
     def exit_status(self) -> int:
-        "1 if there are errors, else 0"
+        "Give 1 if there are errors, else 0."
         return int(self.count("error") > 0)
 
     def to_json(self) -> dict:
-        "As plain values"
+        "Give the report as plain values."
         return {
             "file": self.file,
             "ok": not self.exit_status,
@@ -140,508 +142,491 @@ class Report:
 
 # %% ../../nbs/5-data/07_check.ipynb #66608565
 def as_text(
-    report: Report,  # From `check`
-    most: int = 5,  # Findings to list per rule
-    rows: int = 30,  # Classes to list, the most frequent first
+    report: Report,  # from `check`
+    most: int = 5,  # findings to list per rule
+    rows: int = 30,  # classes to list, the most frequent first
 ) -> str:
-    "A report as text"
-    lines, by_rule = [], defaultdict(list)
-    for f in sorted(report.findings, key=lambda f: f.level):
-        by_rule[f.part, f.rule].append(f)
-    for (_, rule), found in by_rule.items():
-        lines += [f"{f.part}: {f.level} {rule}: {f.message}" for f in found[:most]]
-        if len(found) > most:
-            lines.append(f"{found[0].part}: {found[0].level} {rule}: ... and {len(found) - most} more")
-    for name, p in report.parts.items():
-        facts = [
-            f"{p['images']} images",
-            *([f"{p['smallest']} to {p['largest']} pixels"] if "smallest" in p else []),
-            *([f"{p['segments']} segments, {p['void']:.1%} void"] if "segments" in p else []),
-        ]
-        lines.append(f"{name}: {', '.join(facts)}")
-    lines += _class_table(report, rows)
-    n = sum(p["images"] for p in report.parts.values())
-    many = lambda n, what: f"{n} {what}{'s' * (n != 1)}"
+    "Write a report as text."
+    images = sum(p["images"] for p in report.parts.values())
+    counts = [_many(report.count(k), k) for k in ("error", "warning")]
     return "\n".join(
-        lines
-        + [
-            f"{many(report.count('error'), 'error')} and {many(report.count('warning'), 'warning')} in {many(n, 'image')}"
+        [
+            *_finding_lines(report, most),
+            *(_part_line(name, p) for name, p in report.parts.items()),
+            *_class_table(report, rows),
+            f"{counts[0]} and {counts[1]} in {_many(images, 'image')}",
         ]
     )
+
+
+def _many(n: int, what: str) -> str:
+    "Count something in words."
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _finding_lines(report: Report, most: int) -> Iterator[str]:
+    "List findings by section and rule, errors first."
+    groups = defaultdict(list)
+    for f in sorted(report.findings, key=lambda f: f.level):
+        groups[f.part, f.level, f.rule].append(f.message)
+    for (part, level, rule), messages in groups.items():
+        start = f"{part}: {level} {rule}:"
+        yield from (f"{start} {m}" for m in messages[:most])
+        if len(messages) > most:
+            yield f"{start} ... and {len(messages) - most} more"
+
+
+def _part_line(name: str, part: dict[str, Any]) -> str:
+    "Write the numbers of a section."
+    facts = [f"{part['images']} images"]
+    if "smallest" in part:
+        facts.append(f"{part['smallest']} to {part['largest']} pixels")
+    if "segments" in part:
+        facts.append(f"{part['segments']} segments, {part['void']:.1%} void")
+    return f"{name}: {', '.join(facts)}"
 
 
 def _class_table(report: Report, rows: int) -> list[str]:
-    "Class histogram, most frequent first"
-    sections = [s for s in ("labelled", "validation") if s in report.parts and report.classes]
-    seen = sorted(
-        (c for c in report.classes if any(c[s]["segments"] for s in sections)),
-        key=lambda c: -sum(c[s]["segments"] for s in sections),
-    )
-    if not seen:
+    "Write the class histogram, the most frequent first."
+    sections = [s for s in ("labelled", "validation") if s in report.parts]
+    count = {id(c): sum(c[s]["segments"] for s in sections) for c in report.classes}
+    order = sorted((c for c in report.classes if count[id(c)]), key=lambda c: -count[id(c)])
+    if not order:
         return []
     total = {s: max(sum(c[s]["pixels"] for c in report.classes), 1) for s in sections}
-    head = f"{'class':<22}{'kind':<7}" + "".join(
-        f"{s + ' segments':>21}{'images':>8}{'pixels':>8}" for s in sections
-    )
-    body = [
-        f"{c['name'][:21]:<22}{c['kind']:<7}"
-        + "".join(
-            f"{c[s]['segments']:>21}{c[s]['images']:>8}{c[s]['pixels'] / total[s]:>8.1%}" for s in sections
-        )
-        for c in seen[:rows]
-    ]
-    return [head, *body, *([f"... and {len(seen) - rows} classes more"] if len(seen) > rows else [])]
+    head = "".join(f"{s + ' segments':>21}{'images':>8}{'pixels':>8}" for s in sections)
+    lines = [f"{'class':<22}{'kind':<7}{head}"]
+    for c in order[:rows]:
+        cells = "".join(_class_cells(c[s], total[s]) for s in sections)
+        lines.append(f"{c['name'][:21]:<22}{c['kind']:<7}{cells}")
+    return lines if len(order) <= rows else [*lines, f"... and {len(order) - rows} classes more"]
+
+
+def _class_cells(count: dict[str, int], total: int) -> str:
+    "Write the counts of a class in a section."
+    return f"{count['segments']:>21}{count['images']:>8}{count['pixels'] / total:>8.1%}"
 
 # %% ../../nbs/5-data/07_check.ipynb #25f12f34
 @dataclass
 class ImageFacts:
-    "What is known of an image file"
+    "What is known of an image file."
 
-    size: tuple[int, int] = (0, 0)  # Height and width as stored
-    bytes_hash: bytes = b""  # Of the file
+    size: tuple[int, int] = (0, 0)  # height and width as stored
+    bytes_hash: bytes = b""  # of the file
     picture: bytes = b""  # 256 bits: is a cell brighter than its right neighbour?
     mode: str = ""  # Pillow's
-    notes: list[tuple[str, str]] = field(default_factory=list)  # Rule and sentence
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def side_by_side(self) -> str:
+        "Write width × height."
+        return f"{self.size[1]}×{self.size[0]}"
+
+    def add(self, rule: str, message: str) -> None:
+        "Add a note."
+        self.notes.append(Note(rule, message))
 
 
-def look_at(
-    path: Path,  # An image
-    limit: int = 100_000_000,  # Most pixels
+def image_facts(
+    path: Path,  # an image
+    limit: int = 100_000_000,  # most pixels
 ) -> ImageFacts:
-    "Read an image file and judge it"
-    out = ImageFacts()
+    "Read an image file and judge it."
+    facts = ImageFacts()
     if not path.is_file():
-        return ImageFacts(
-            notes=[("image-missing", f"{path} does not exist: correct the path or drop the entry.")]
-        )
+        facts.add("image-missing", f"{path} does not exist: correct the path or drop the entry.")
+        return facts
     data = path.read_bytes()
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            out.size, out.mode = image.size[::-1], image.mode
-            if image.size[0] * image.size[1] > limit:
-                return ImageFacts(
-                    out.size,
-                    notes=[
-                        (
-                            "image-huge",
-                            f"{path} has {image.size[0]}×{image.size[1]} pixels, more than {limit / 1e6:.0f} million: cut it into tiles.",
-                        )
-                    ],
-                )
-            out.notes += _remarks(path, image)
-            image.draft("L", tuple(max(1, s // 8) for s in image.size))
-            grey = _grey(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        return ImageFacts(
-            out.size,
-            notes=[("image-unreadable", f"{path} cannot be decoded ({e}): copy it again or leave it out.")],
-        )
-    out.bytes_hash = hashlib.blake2b(data, digest_size=16).digest()
+        with open_image(path, io.BytesIO(data)) as image:
+            facts.size, facts.mode = image.size[::-1], image.mode
+            if image.width * image.height > limit:
+                what = f"{path} has {facts.side_by_side} pixels, more than {limit / 1e6:.0f} million"
+                facts.add("image-huge", f"{what}: cut it into tiles.")
+                return facts
+            _remark(facts, path, image)
+            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
+            grey = stretched(image).convert("L")
+    except DearliError as e:
+        facts.notes = [Note("image-unreadable", str(e))]
+        return facts
+    facts.bytes_hash = hashlib.blake2b(data, digest_size=16).digest()
+    _add_picture(facts, path, grey)
+    return facts
+
+
+def _add_picture(facts: ImageFacts, path: Path, grey: Image.Image) -> None:
+    "Reduce an image to 256 bits by which it can be recognised."
     small = np.asarray(grey.resize((17, 16), Image.Resampling.BOX), np.float32)
     if small.max() - small.min() < 0.5:
-        out.notes.append(("image-flat", f"{path} has a single colour: leave it out."))
+        facts.add("image-flat", f"{path} has a single colour: leave it out.")
     else:
-        out.picture = np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
-    return out
+        facts.picture = np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    "Decode; deep values keep their range"
-    if not image.mode.startswith(("I", "F")):
-        return image.convert("L")
-    values = np.array(image).astype(np.float32)
-    return Image.fromarray(((values - values.min()) * (255 / max(float(np.ptp(values)), 1))).astype(np.uint8))
-
-
-def _remarks(path: Path, image: Image.Image) -> list[tuple[str, str]]:
-    "What will be converted silently"
-    notes, kind = [], None
+def _remark(facts: ImageFacts, path: Path, image: Image.Image) -> None:
+    "Note what is small, turned, or will be converted silently."
     if min(image.size) < 32:
-        notes.append(
-            ("image-tiny", f"{path} has {image.size[0]}×{image.size[1]} pixels: too small to learn from.")
+        facts.add("image-tiny", f"{path} has {facts.side_by_side} pixels: too small to learn from.")
+    if orientation(image) != 1:
+        facts.add(
+            "image-rotated", f"{path} carries a camera rotation: save it upright without EXIF rotation."
         )
-    if image.getexif().get(274, 1) != 1:
-        notes.append(
-            ("image-rotated", f"{path} carries a camera rotation: save it upright without EXIF rotation.")
-        )
+    if kind := _converted(image):
+        facts.add("image-mode", f"{path} has {kind}: convert it yourself if that is not meant.")
+
+
+def _converted(image: Image.Image) -> str:
+    "Say what a conversion to RGB does to an image, nothing if it is plain."
     if image.mode.startswith(("I", "F")):
-        kind = "deep grey values, stretched from darkest to brightest"
-    elif image.mode == "CMYK":
-        kind = "CMYK colours, converted without a profile"
-    elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        kind = "transparency, which is dropped"
-    elif getattr(image, "n_frames", 1) > 1:
-        kind = "several frames, of which the first counts"
-    if kind:
-        notes.append(("image-mode", f"{path} has {kind}: convert it yourself if that is not meant."))
-    return notes
+        return "deep grey values, stretched from darkest to brightest"
+    if image.mode == "CMYK":
+        return "CMYK colours, converted without a profile"
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        return "transparency, which is dropped"
+    if getattr(image, "n_frames", 1) > 1:
+        return "several frames, of which the first counts"
+    return ""
 
 # %% ../../nbs/5-data/07_check.ipynb #54540dd0
 @dataclass
 class AnnotatedFacts:
-    "What is known of an annotated image"
+    "What is known of an annotated image."
 
-    look: ImageFacts
-    notes: list[tuple[str, str]]
-    rows: list[tuple[int, bool, int]] = field(default_factory=list)  # Class index, crowd, pixels
-    pixels: int = 0  # Of the annotation
-    void: int = 0  # Of these
+    image: ImageFacts
+    notes: list[Note]
+    rows: list[tuple[int, bool, int]] = field(default_factory=list)  # class index, crowd, pixels
+    pixels: int = 0  # of the annotation
+    void: int = 0  # of these
+
+    def add(self, rule: str, message: str) -> None:
+        "Add a note."
+        self.notes.append(Note(rule, message))
 
 
-def see(
-    source: Source,  # Labelled images
-    i: int,  # Which
-    limit: int,  # Most pixels
+def annotated_facts(
+    source: Source,  # labelled images
+    i: int,  # which
+    limit: int = 100_000_000,  # most pixels
 ) -> AnnotatedFacts:
-    "Read an image with its annotation and judge both"
-    path = source.images[i]
-    look = look_at(path, limit)
-    declared, huge = source.declared[i], any(r == "image-huge" for r, _ in look.notes)
-    out = AnnotatedFacts(look, list(look.notes))
-    if declared and look.size != (0, 0) and tuple(declared) != look.size:
-        out.notes.append(
-            (
-                "size-declared",
-                f"{path} has {look.size[1]}×{look.size[0]} pixels, the JSON says {declared[1]}×{declared[0]}: correct the JSON.",
-            )
-        )
-    if huge:
-        return out
+    "Read an image with its annotation and judge both."
+    path, declared = source.images[i], source.declared[i]
+    image = image_facts(path, limit)
+    facts = AnnotatedFacts(image, list(image.notes))
+    if declared and image.size not in ((0, 0), declared):
+        what = f"{path} has {image.side_by_side} pixels, the JSON says {declared[1]}×{declared[0]}"
+        facts.add("size-declared", f"{what}: correct the JSON.")
+    if any(n.rule == "image-huge" for n in image.notes):
+        return facts
     try:
         raw = source.raw(i)
     except DearliError as e:
-        out.notes.append(("mask-missing" if "does not exist" in str(e) else "mask-unreadable", str(e)))
-        return out
-    out.notes += raw.notes
-    if look.size != (0, 0) and raw.ids.shape != look.size:
-        out.notes.append(
-            (
-                "size-mismatch",
-                f"{path} has {look.size[1]}×{look.size[0]} pixels, its annotation {raw.ids.shape[1]}×{raw.ids.shape[0]}: annotate at the size of the image.",
-            )
-        )
-    _measure(out, raw, source.taxonomy, path)
-    return out
+        facts.add("mask-missing" if "does not exist" in str(e) else "mask-unreadable", str(e))
+        return facts
+    _measure(facts, raw, source.taxonomy, path)
+    _remark_segments(facts, source.taxonomy, path)
+    return facts
 
 
-def _measure(out: AnnotatedFacts, raw, taxonomy: Taxonomy, path: Path) -> None:
-    "Segments, void and what they reveal"
+def _measure(facts: AnnotatedFacts, raw: RawAnnotation, taxonomy: Taxonomy, path: Path) -> None:
+    "Compare the size of image and annotation, and count the pixels of segments and void."
+    facts.notes += raw.notes
+    if facts.image.size not in ((0, 0), raw.ids.shape):
+        h, w = raw.ids.shape
+        what = f"{path} has {facts.image.side_by_side} pixels, its annotation {w}×{h}"
+        facts.add("size-mismatch", f"{what}: annotate at the size of the image.")
     area, place = count_ids(raw.ids), {c.id: k for k, c in enumerate(taxonomy.categories)}
-    out.rows = [
-        (place[r["category_id"]], bool(r.get("iscrowd")), area.get(r["id"], 0))
-        for r in raw.rows
-        if r["category_id"] in place
-    ]
-    out.pixels, out.void = raw.ids.size, raw.ids.size - sum(n for _, _, n in out.rows)
-    if not out.rows or out.void == out.pixels:
-        out.notes.append(
-            ("all-void", f"{path} has no labelled pixel: label it or move it to the unlabelled images.")
-        )
-    parts = Counter(c for c, crowd, _ in out.rows if not crowd and not taxonomy.categories[c].isthing)
-    if many := [c for c, n in parts.items() if n > 1]:
-        out.notes.append(
-            (
-                "stuff-split",
-                f"{path} has {parts[many[0]]} segments of {taxonomy.names[many[0]]}, which is stuff: merge them into one.",
-            )
-        )
-    if small := sum(0 < n < 16 for _, _, n in out.rows):
-        out.notes.append(
-            (
-                "tiny-segment",
-                f"{path} has {small} segments of fewer than 16 pixels: perhaps slips of the brush.",
-            )
-        )
-    if crowds := sum(crowd for _, crowd, _ in out.rows):
-        out.notes.append(
-            ("crowd", f"{path} has {crowds} crowd segments: they are no targets and the score ignores them.")
-        )
+    known = [r for r in raw.rows if r.category_id in place]
+    facts.rows = [(place[r.category_id], r.iscrowd, area.get(r.id, 0)) for r in known]
+    facts.pixels = raw.ids.size
+    facts.void = facts.pixels - sum(n for _, _, n in facts.rows)
+
+
+def _remark_segments(facts: AnnotatedFacts, taxonomy: Taxonomy, path: Path) -> None:
+    "Note what segments and void reveal."
+    if not facts.rows or facts.void == facts.pixels:
+        text = f"{path} has no labelled pixel: label it or move it to the unlabelled images."
+        facts.add("all-void", text)
+    parts = Counter(c for c, crowd, _ in facts.rows if not crowd and not taxonomy.categories[c].isthing)
+    for c, n in parts.most_common(1):
+        if n > 1:
+            what = f"{path} has {n} segments of {taxonomy.names[c]}, which is stuff"
+            facts.add("stuff-split", f"{what}: merge them into one.")
+    if small := sum(0 < n < 16 for _, _, n in facts.rows):
+        text = f"{path} has {small} segments of fewer than 16 pixels: perhaps slips of the brush."
+        facts.add("tiny-segment", text)
+    if crowds := sum(crowd for _, crowd, _ in facts.rows):
+        text = f"{path} has {crowds} crowd segments: they are no targets and the score ignores them."
+        facts.add("crowd", text)
 
 # %% ../../nbs/5-data/07_check.ipynb #71d31b98
-def _parallel(task: Callable, items: Iterable, workers: int, progress: bool, name: str) -> list:
-    "Run a task over items, in order"
-    items = list(items)
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(tqdm(pool.map(task, items), total=len(items), desc=f"check {name}", disable=not progress))
+@dataclass(frozen=True)
+class _How:
+    "How the files are read."
+
+    workers: int  # threads
+    progress: bool  # show bars?
+    limit: int  # most pixels of an image
+
+    def over(self, task: Callable[[Any], Any], items: Sequence, name: str) -> list:
+        "Run a task over items in threads; the results keep their order."
+        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+            found = pool.map(task, items)
+            return list(tqdm(found, total=len(items), desc=f"check {name}", disable=not self.progress))
 
 
-def _labelled(
-    name: str, part: Labels, taxonomy: Taxonomy, report: Report, how: dict
-) -> list[tuple[Path, ImageFacts]]:
-    "Check a labelled section; the looks at its images"
-    add = lambda rule, message, where="": report.findings.append(Finding(rule, name, where, message))
+Keyed = list[tuple[Path, str, ImageFacts]]  # path, key and facts of the images of a section
+
+
+def _check_labelled(name: str, part: Labels, taxonomy: Taxonomy, report: Report, how: _How) -> Keyed:
+    "Check a labelled section and give the facts of its images."
     try:
         source = open_labels(part, taxonomy)
     except DearliError as e:
-        return add("annotation-file", str(e)) or []
-    for rule, message in source.notes:
-        add(rule, message)
-    chosen = list(range(len(source)))
+        report.add("annotation-file", name, str(e))
+        return []
+    for note in source.notes:
+        report.add(note.rule, name, note.text)
+    chosen = _chosen(name, source, part, report)
+    found = how.over(lambda i: annotated_facts(source, i, how.limit), chosen, name)
+    for i, facts in zip(chosen, found):
+        for note in facts.notes:
+            report.add(note.rule, name, note.text, source.names[i])
+    if part.only is None:
+        _add_left_over(name, source, part, report)
+    _add_counts(name, found, report)
+    return [(source.images[i], source.names[i], facts.image) for i, facts in zip(chosen, found)]
+
+
+def _chosen(name: str, source: Source, part: Labels, report: Report) -> Sequence[int]:
+    "Find the images that the partition of a section names, all of them if it cannot be used."
     if part.only is not None:
         try:
-            chosen = read_partition(part.only).divide([p.name for p in source.images], str(part.images))[0]
+            return read_partition(part.only).divide(source.names, str(part.images))[0]
         except DearliError as e:
-            add("partition", str(e))
-    seen = _parallel(lambda i: see(source, i, how["limit"]), chosen, how["workers"], how["progress"], name)
-    for i, s in zip(chosen, seen):
-        for rule, message in s.notes:
-            add(rule, message, source.images[i].name)
-    if part.only is None:
-        _extra(source, part, add)
-    report.parts[name] = _facts([s.look for s in seen]) | {
-        "segments": sum(len(s.rows) for s in seen),
-        "crowds": sum(c for s in seen for _, c, _ in s.rows),
-        "void": sum(s.void for s in seen) / max(sum(s.pixels for s in seen), 1),
+            report.add("partition", name, str(e))
+    return range(len(source))
+
+
+def _add_counts(name: str, found: list[AnnotatedFacts], report: Report) -> None:
+    "Add the numbers of a labelled section and of its classes, crowds left out."
+    rows = [row for f in found for row in f.rows]
+    report.parts[name] = _sizes([f.image for f in found]) | {
+        "segments": len(rows),
+        "crowds": sum(crowd for _, crowd, _ in rows),
+        "void": sum(f.void for f in found) / max(sum(f.pixels for f in found), 1),
     }
-    for k, c in enumerate(report.classes):
-        c[name] = _class_counts(k, seen)
-    return [(source.images[i], s.look) for i, s in zip(chosen, seen)]
+    for c in report.classes:
+        c[name] = {"segments": 0, "images": 0, "pixels": 0}
+    for f in found:
+        for k, crowd, pixels in f.rows:
+            if not crowd:
+                report.classes[k][name]["segments"] += 1
+                report.classes[k][name]["pixels"] += pixels
+        for k in {k for k, crowd, _ in f.rows if not crowd}:
+            report.classes[k][name]["images"] += 1
 
 
-def _class_counts(k: int, seen: list[AnnotatedFacts]) -> dict:
-    "Numbers of one class, crowds left out"
-    rows = [[n for c, crowd, n in s.rows if c == k and not crowd] for s in seen]
-    return {"segments": sum(map(len, rows)), "images": sum(map(bool, rows)), "pixels": sum(map(sum, rows))}
+def _sizes(images: list[ImageFacts]) -> dict[str, Any]:
+    "Give the numbers of the images of a section."
+    ends = sorted((o for o in images if o.size != (0, 0)), key=lambda o: math.prod(o.size))
+    sizes = {"smallest": ends[0].side_by_side, "largest": ends[-1].side_by_side} if ends else {}
+    return {"images": len(images), **sizes, "modes": dict(Counter(o.mode for o in images if o.mode))}
 
 
-def _facts(looks: list[ImageFacts]) -> dict:
-    "Numbers of the images of a section"
-    sizes = sorted((o.size for o in looks if o.size != (0, 0)), key=lambda s: s[0] * s[1])
-    ends = (
-        {"smallest": f"{sizes[0][1]}×{sizes[0][0]}", "largest": f"{sizes[-1][1]}×{sizes[-1][0]}"}
-        if sizes
-        else {}
-    )
-    return {"images": len(looks), **ends, "modes": dict(Counter(o.mode for o in looks if o.mode))}
-
-
-def _extra(source: Source, part: Labels, add: Callable) -> None:
-    "Files that nothing refers to"
+def _add_left_over(name: str, source: Source, part: Labels, report: Report) -> None:
+    "Note files that nothing refers to."
     used = {p.resolve() for p in source.images}
-    left = [
-        p
-        for p in part.images.rglob("*")
-        if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.resolve() not in used
-    ]
-    if left:
-        add(
-            "not-annotated",
-            f"{part.images} holds {len(left)} images without an annotation, {min(left).name} first: use them as unlabelled images or list them.",
-        )
-    if isinstance(source, PanopticSource):
-        names, folder = {a["file_name"] for a in source.annotations}, source.masks
-    elif isinstance(source, PngSource):
-        names, folder = (
-            {p.relative_to(source.folder).with_suffix(".png").as_posix() for p in source.images},
-            source.semantic,
-        )
-    else:
+    if left := [p for p in image_files(part.images) if p.resolve() not in used]:
+        what = f"{part.images} holds {len(left)} images without an annotation, {min(left).name} first"
+        report.add("not-annotated", name, f"{what}: use them as unlabelled images or list them.")
+    if (place := source.mask_files()) is None:
         return
-    masks = [m for p in folder.rglob("*.png") if (m := p.relative_to(folder).as_posix()) not in names]
-    if masks:
-        add(
-            "mask-extra",
-            f"{folder} holds {len(masks)} PNGs that belong to no image, {min(masks)} first: check the file names.",
-        )
+    folder, names = place
+    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
+    if masks := [m for m in found if m not in names]:
+        what = f"{folder} holds {len(masks)} PNGs that belong to no image, {min(masks)} first"
+        report.add("mask-extra", name, f"{what}: check the file names.")
 
 # %% ../../nbs/5-data/07_check.ipynb #04aa814e
-def _overlaps(looks: dict[str, list[tuple[Path, ImageFacts]]], report: Report) -> None:
-    "The same image twice"
-    add = lambda *a: report.findings.append(Finding(*a))
+def _add_overlaps(images: dict[str, Keyed], report: Report) -> None:
+    "Note images that are there twice."
     first: dict[bytes, tuple[str, Path]] = {}
     pool = defaultdict(list)
-    for name in ("labelled", "validation", "unlabelled"):
-        for path, look in looks.get(name, ()):
-            if not look.bytes_hash:
-                continue
-            other, there = first.setdefault(look.bytes_hash, (name, path))
-            if there == path:
-                continue
-            if name == "unlabelled":
-                pool[other].append((path, there)) if other != "unlabelled" else None
-            elif other == name:
-                add("duplicate-content", name, path.name, f"{path} and {there} are the same image: keep one.")
-            else:
-                add(
-                    "leak",
-                    name,
-                    path.name,
-                    f"{path} is the labelled image {there.name} again: a score on it means nothing, so remove one.",
-                )
-    for other, pairs in pool.items():
-        add(
-            "pool-overlap",
-            "unlabelled",
-            pairs[0][0].name,
-            f"{len(pairs)} unlabelled images are {other} images too, {pairs[0][0].name} first: leave them out of the pool.",
-        )
-    for path, there in _alike(looks.get("labelled", ()), looks.get("validation", ())):
-        add(
-            "near-duplicate",
-            "validation",
-            path.name,
-            f"{path} looks like the labelled image {there.name}: if it is, remove one.",
-        )
+    for name, (path, key, facts) in ((name, o) for name, keyed in images.items() for o in keyed):
+        other, there = first.setdefault(facts.bytes_hash or bytes(path), (name, path))
+        if there != path and name == "unlabelled":
+            pool[other].append(key)
+        elif there != path and other == name:
+            report.add("duplicate-content", name, f"{path} and {there} are the same image: keep one.", key)
+        elif there != path:
+            what = f"{path} is the labelled image {there.name} again"
+            report.add("leak", name, f"{what}: a score on it means nothing, so remove one.", key)
+    _add_pool_overlaps(pool, report)
+    for (path, key, _), (there, _, _) in alike(images.get("labelled", []), images.get("validation", [])):
+        text = f"{path} looks like the labelled image {there.name}: if it is, remove one."
+        report.add("near-duplicate", "validation", text, key)
 
 
-def _alike(
-    some: Iterable[tuple[Path, ImageFacts]],
-    others: Iterable[tuple[Path, ImageFacts]],
-    bits: int = 24,
-    most: int = 50_000_000,
-) -> list[tuple[Path, Path]]:
-    "Pairs of pictures that differ in few of their 256 bits, but not files that are equal"
-    ours, ones = (
-        [(p, o) for p, o in some if o.picture],
-        np.array([i.bit_count() for i in range(256)], np.uint8),
-    )
-    codes, equal, found = (
-        np.array([np.frombuffer(o.picture, np.uint8) for _, o in ours]),
-        {o.bytes_hash for _, o in ours},
-        [],
-    )
-    for path, look in others:
-        if not ours or not look.picture or look.bytes_hash in equal or (most := most - len(ours)) < 0:
-            continue
-        distance = ones[codes ^ np.frombuffer(look.picture, np.uint8)].sum(1)
-        if distance.min() <= bits:
-            found.append((path, ours[int(distance.argmin())][0]))
+def _add_pool_overlaps(pool: dict[str, list[str]], report: Report) -> None:
+    "Note unlabelled images that are labelled or validation images too."
+    for other in [o for o in pool if o != "unlabelled"]:
+        what = f"{len(pool[other])} unlabelled images are {other} images too, {pool[other][0]} first"
+        report.add("pool-overlap", "unlabelled", f"{what}: leave them out of the pool.", pool[other][0])
+
+
+def alike(
+    some: Keyed,  # images
+    others: Keyed,  # to compare with them
+    bits: int = 24,  # in which two pictures may differ
+    block: int = 64,  # others at a time
+) -> list[tuple[tuple[Path, str, ImageFacts], tuple[Path, str, ImageFacts]]]:
+    "Find pairs of pictures that differ in few of their 256 bits, but not files that are equal."
+    equal = {facts.bytes_hash for _, _, facts in some}
+    ours = [o for o in some if o[2].picture]
+    theirs = [o for o in others if o[2].picture and o[2].bytes_hash not in equal]
+    if not ours or not theirs:
+        return []
+    signs, found = _signs(ours), []
+    for start in range(0, len(theirs), block):
+        part = theirs[start : start + block]
+        agreement = _signs(part) @ signs.T  # equal bits minus different ones, exact in fp32
+        close = np.flatnonzero(agreement.max(1) >= 256 - 2 * bits)
+        found += [(part[k], ours[agreement[k].argmax()]) for k in close]
     return found
 
 
-def _classes(report: Report) -> None:
-    "Classes that training lacks"
-    names = lambda test: [c["name"] for c in report.classes if test(c)]
+def _signs(keyed: Keyed) -> np.ndarray:
+    "Give the bits of every picture as 1 and -1."
+    codes = np.array([np.frombuffer(facts.picture, np.uint8) for _, _, facts in keyed])
+    return 2 * np.unpackbits(codes, axis=1).astype(np.float32) - 1
 
-    def add(rule, found, text):
-        if found:
-            report.findings.append(
-                Finding(
-                    rule,
-                    "labelled",
-                    "",
-                    f"{len(found)} of {len(report.classes)} classes {text}: {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}.",
-                )
-            )
 
+def _add_classes(report: Report) -> None:
+    "Note classes that training lacks."
     if "labelled" not in report.parts:
         return
-    unseen = names(
-        lambda c: "validation" in c and c["validation"]["segments"] and not c["labelled"]["segments"]
-    )
-    add(
-        "class-absent",
-        [n for n in names(lambda c: not c["labelled"]["segments"]) if n not in unseen],
-        "have no labelled segment",
-    )
-    add("class-unseen", unseen, "occur in validation and in no labelled image")
+    absent = [c for c in report.classes if not c["labelled"]["segments"]]
+    unseen = [c["name"] for c in absent if "validation" in c and c["validation"]["segments"]]
+    never = [c["name"] for c in absent if c["name"] not in unseen]
+    for rule, names, text in (
+        ("class-absent", never, "have no labelled segment"),
+        ("class-unseen", unseen, "occur in validation and in no labelled image"),
+    ):
+        if names:
+            some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            report.add(rule, "labelled", f"{len(names)} of {len(report.classes)} classes {text}: {some}.")
 
 # %% ../../nbs/5-data/07_check.ipynb #b9e1f5ca
 def check(
-    path: str | Path,  # A dataset file
-    workers: int = os.cpu_count() or 2,  # Threads
-    progress: bool = False,  # Show bars
-    limit: int = 100_000_000,  # Most pixels an image may have
+    path: str | Path,  # a dataset file
+    workers: int = os.cpu_count() or 2,  # threads
+    progress: bool = False,  # show bars
+    limit: int = 100_000_000,  # most pixels an image may have
 ) -> Report:
-    "Read everything a dataset file describes and report"
-    report, start, looks = Report(Path(path).name), time.perf_counter(), {}
-    how = dict(workers=workers, progress=progress, limit=limit)
+    "Read everything that a dataset file describes and report; nothing is raised."
+    report, start, images = Report(Path(path).name), time.perf_counter(), {}
+    how = _How(workers, progress, limit)
     try:
         file = read_data_file(path)
         taxonomy = read_classes(file.classes, file.name)
     except DearliError as e:
-        report.findings.append(Finding("dataset-file", "dataset", "", str(e)))
+        report.add("dataset-file", "dataset", str(e))
         return report
-    report.classes = [
-        {"name": c.name, "kind": "thing" if c.isthing else "stuff"} for c in taxonomy.categories
-    ]
-    for name in ("labelled", "validation"):
-        if part := getattr(file, name):
-            looks[name] = _labelled(name, part, taxonomy, report, how)
-    looks["unlabelled"] = _pool(file, report, how)
+    report.classes = [{"name": c.name, "kind": ("stuff", "thing")[c.isthing]} for c in taxonomy.categories]
+    for name, part in (("labelled", file.labelled), ("validation", file.validation)):
+        if part:
+            images[name] = _check_labelled(name, part, taxonomy, report, how)
+    images["unlabelled"] = _check_pool(file, report, how)
     if not file.validation:
-        report.findings.append(
-            Finding(
-                "no-validation",
-                "dataset",
-                "",
-                f"{report.file} has no [validation]: nothing will tell how good the model is.",
-            )
-        )
-    _overlaps(looks, report)
-    _classes(report)
+        what = f"{report.file} has no [validation]"
+        report.add("no-validation", "dataset", f"{what}: nothing will tell how good the model is.")
+    _add_overlaps(images, report)
+    _add_classes(report)
     report.seconds = time.perf_counter() - start
     return report
 
 
-def _pool(file: DataFile, report: Report, how: dict) -> list[tuple[Path, ImageFacts]]:
-    "Check the unlabelled images"
-    add = lambda rule, message, where="": report.findings.append(Finding(rule, "unlabelled", where, message))
+def _check_pool(file: DataFile, report: Report, how: _How) -> Keyed:
+    "Check the unlabelled images and give their facts."
     if not file.unlabelled:
         if file.labelled.only is None:
-            add("no-pool", f"{report.file} has no [unlabelled]: training will be supervised.")
+            text = f"{report.file} has no [unlabelled]: training will be supervised."
+            report.add("no-pool", "unlabelled", text)
         return []
     try:
-        paths = unlabelled_images(file.unlabelled.images).paths
+        pool = unlabelled_images(file.unlabelled.images)
     except DearliError as e:
-        return add("dataset-file", str(e)) or []
-    seen = _parallel(lambda p: look_at(p, how["limit"]), paths, how["workers"], how["progress"], "unlabelled")
-    for p, look in zip(paths, seen):
-        for rule, message in look.notes:
-            if rule != "image-rotated":
-                add(rule, message, p.name)
-    report.parts["unlabelled"] = _facts(seen)
-    return list(zip(paths, seen))
+        report.add("dataset-file", "unlabelled", str(e))
+        return []
+    found = how.over(lambda path: image_facts(path, how.limit), pool.paths, "unlabelled")
+    for key, facts in zip(pool.names, found):
+        for note in facts.notes:
+            if note.rule != "image-rotated":
+                report.add(note.rule, "unlabelled", note.text, key)
+    report.parts["unlabelled"] = _sizes(found)
+    return list(zip(pool.paths, pool.names, found))
 
 # %% ../../nbs/5-data/07_check.ipynb #ac4f32b4
 def require(
-    path: str | Path,  # A dataset file
-    **options,  # For `check`
+    path: str | Path,  # a dataset file
+    **options: Any,  # for `check`
 ) -> Report:
-    "Check, and raise `DearliError` with the first error if there is one"
+    "Check a dataset; raises `DearliError` with the first error if there is one."
     report = check(path, **options)
     if wrong := [f for f in report.findings if f.level == "error"]:
-        raise DearliError(
-            f"{path} does not pass the check, {len(wrong)} of its findings being errors, the first: {wrong[0].message} Run dearli check for all of them."
-        )
+        what = f"{path} does not pass the check, {len(wrong)} of its findings being errors"
+        raise DearliError(f"{what}, the first: {wrong[0].message} Run dearli check for all of them.")
     return report
 
 
 def contact_sheet(
-    dataset,  # Labelled examples, such as `open_data(path).labelled`
-    path: str | Path,  # A PNG
-    count: int = 12,  # Images
-    columns: int = 4,  # In a row
-    side: int = 240,  # Pixels per image
+    dataset: Dataset,  # labelled examples, such as `open_data(path).labelled`
+    path: str | Path,  # a PNG
+    count: int = 12,  # images
+    columns: int = 4,  # in a row
+    side: int = 240,  # pixels per image
 ) -> Path:
-    "Paint some labelled images with the colour legend"
-    thumbs, classes = [], set()
-    for i in np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int):
-        try:
-            e = dataset[int(i)]
-        except DearliError:
-            continue
-        classes |= set(e.panoptic.segments.category.tolist())
-        thumbs.append(
-            ImageOps.contain(Image.fromarray(overlay(e.image, e.panoptic, dataset.taxonomy)), (side, side))
-        )
-    if not thumbs:
-        raise DearliError(
-            f"{path} cannot be drawn, since no labelled image of {dataset.name} loads: run dearli check."
-        )
-    short = Taxonomy(
-        dataset.taxonomy.name, tuple(replace(c, name=c.name[:13]) for c in dataset.taxonomy.categories)
+    "Paint some labelled images with the colour legend; raises `DearliError` if none can be read."
+    taxonomy = dataset.taxonomy
+    thumbs, classes = _thumbnails(dataset, count, side)
+    if not thumbs or taxonomy is None:
+        what = f"{path} cannot be drawn, since no labelled image of {dataset.name} loads"
+        raise DearliError(f"{what}: run dearli check.")
+    short = tuple(
+        replace(c, name=c.name[:13]) for c in taxonomy.categories
     )  # the legend's columns are narrow
-    colours = Image.open(io.BytesIO(legend(short, sorted(classes)).encoded(dpi=96)[1])).convert("RGB")
-    rows = [thumbs[k : k + columns] for k in range(0, len(thumbs), columns)]
-    heights = [max(t.height for t in row) + 6 for row in rows]
-    sheet = Image.new(
-        "RGB", (max(columns * (side + 6), colours.width), sum(heights) + colours.height), "white"
-    )
-    for k, row in enumerate(rows):
-        for j, t in enumerate(row):
-            sheet.paste(t, (j * (side + 6) + 3, sum(heights[:k]) + 3))
-    sheet.paste(colours, (0, sum(heights)))
+    drawn = legend(Taxonomy(taxonomy.name, short), sorted(classes)).encoded(dpi=96)[1]
+    sheet = _pasted(thumbs, Image.open(io.BytesIO(drawn)).convert("RGB"), columns, side + 6)
     with atomic_write(path, "wb") as f:
         sheet.save(f, "PNG")
     return Path(path)
+
+
+def _thumbnails(dataset: Dataset, count: int, side: int) -> tuple[list[Image.Image], set[int]]:
+    "Draw examples at equal distances, and collect the classes that they show."
+    thumbs: list[Image.Image] = []
+    classes: set[int] = set()
+    for i in np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int).tolist():
+        try:
+            e = dataset[i]
+        except DearliError:
+            continue
+        if e.panoptic is not None:
+            classes |= set(e.panoptic.segments.category.tolist())
+            picture = Image.fromarray(overlay(e.image, e.panoptic, dataset.taxonomy))
+            thumbs.append(ImageOps.contain(picture, (side, side)))
+    return thumbs, classes
+
+
+def _pasted(thumbs: list[Image.Image], colours: Image.Image, columns: int, pitch: int) -> Image.Image:
+    "Set thumbnails in rows above the legend."
+    rows = [thumbs[k : k + columns] for k in range(0, len(thumbs), columns)]
+    heights = [max(t.height for t in row) + 6 for row in rows]
+    size = max(columns * pitch, colours.width), sum(heights) + colours.height
+    sheet = Image.new("RGB", size, "white")
+    for k, row in enumerate(rows):
+        for j, t in enumerate(row):
+            sheet.paste(t, (j * pitch + 3, sum(heights[:k]) + 3))
+    sheet.paste(colours, (0, sum(heights)))
+    return sheet

@@ -231,7 +231,7 @@ class PanopticFile:
 def _segment(entry: dict) -> CocoSegment:
     "Read a row of 'segments_info'; the area is a hint and may be of any form."
     area = entry.get("area")
-    known = type(area) in (int, float) and math.isfinite(area)
+    known = isinstance(area, (int, float)) and math.isfinite(area)
     return CocoSegment(
         whole(entry, "id", 1, HIGHEST_ID),
         whole(entry, "category_id", -(2**31), 2**31 - 1),

@@ -15,11 +15,10 @@ from pathlib import Path
 from ..images import partition
 from .fetch import Archive, download
 from ..io import DearliError, atomic_write, nearest
-from ..panoptic import Record, Taxonomy
 
 # %% auto #0
 __all__ = ['ADE_LISTS', 'COCO_SOURCE', 'COCO_LISTS', 'Partition', 'write_partition', 'read_partition', 'published_text',
-           'ade_lists', 'coco_list', 'published', 'cover', 'own_partition', 'classes_of']
+           'ade_lists', 'coco_list', 'published', 'cover', 'own_partition']
 
 # %% ../../nbs/5-data/04_partitions.ipynb #662bf317
 @dataclass(frozen=True)
@@ -229,13 +228,3 @@ def own_partition(
         )
     how = {"dataset": dataset, "split": str(split), "seed": str(seed), "rule": rule}
     return Partition(tuple(Path(names[order[i]]).stem for i in first), how)
-
-# %% ../../nbs/5-data/04_partitions.ipynb #9d7696d1
-def classes_of(
-    records: Sequence[Record],  # Of a COCO-panoptic file
-    taxonomy: Taxonomy,  # Its classes
-) -> list[set[int]]:  # Per image, crowds left out
-    "Which classes each image shows"
-    return [
-        {taxonomy.index(s["category_id"]) for s in r.segments_info if not s.get("iscrowd")} for r in records
-    ]

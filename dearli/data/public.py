@@ -19,26 +19,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .fetch import Archive, count_files, fetch, unpack
-from dearli.io import (
-    DearliError,
-    append_jsonl,
-    atomic_write,
-    nearest,
-    np_rng,
-    read_json,
-    read_jsonl,
-    write_json,
-)
-from dearli.panoptic import (
-    Panoptic,
-    Segments,
-    Taxonomy,
-    decode_ids,
-    read_panoptic_json,
-    read_png,
-    segments_info,
-    write_png,
-)
+from .sources import PanopticSource
+from ..io import DearliError, append_jsonl, atomic_write
+from ..io import nearest, np_rng, read_json, read_jsonl, write_json
+from ..panoptic import Panoptic, Segments, Taxonomy
+from ..panoptic import decode_ids, segments_info, write_png
 from .vocabularies import vocabulary
 
 # %% auto #0
@@ -322,35 +307,39 @@ def _jobs(dataset: Dataset, split: Split, root: Path, taxonomy: Taxonomy) -> dic
 
 # %% ../../nbs/5-data/03_public.ipynb #a8bba3d9
 def verify(
-    dataset: Dataset,  # What should be there
-    root: str | Path,  # Where
+    dataset: Dataset,  # what should be there
+    root: str | Path,  # where
     sample: int = 32,  # PNGs to read per split
-) -> dict:  # Per split: images, annotations, extra files
-    "Compare a prepared dataset with what it should be; raises `DearliError` at the first fault"
-    root, taxonomy, found = Path(root), vocabulary(dataset.name), {}
-    for s in dataset.splits:
-        _, records = read_panoptic_json(root / s.json, taxonomy)
-        if len(records) != s.count:
-            raise DearliError(
-                f"{root / s.json} has {len(records)} annotations where {s.count} are expected: delete it and run the command again."
-            )
-        for folder, names in ((s.images, {r.image for r in records}), (s.pngs, {r.png for r in records})):
-            have = set(os.listdir(root / folder))
-            if lost := sorted(names - have):
-                raise DearliError(
-                    f"{root / folder / lost[0]} is missing, one of {len(lost)}: unpack or convert it again."
-                )
-            found.setdefault(s.name, {"images": len(records)})[f"extra files in {folder}"] = len(
-                [n for n in have - names if n[0] != "."]
-            )
-        for i in np_rng("verify", s.name).permutation(len(records))[:sample]:
-            record = records[i]
-            panoptic = read_png(root / s.pngs / record.png, list(record.segments_info), taxonomy)
-            if panoptic.size != record.size:
-                raise DearliError(
-                    f"{root / s.pngs / record.png} is {panoptic.size} pixels, its JSON says {record.size}: convert it again."
-                )
-    return found
+) -> dict[str, dict[str, int]]:  # per split: number of images, extra files
+    "Compare a prepared dataset with what it should be; raises `DearliError` at the first fault."
+    root, taxonomy = Path(root), vocabulary(dataset.name)
+    return {s.name: _verify_split(s, root, taxonomy, sample) for s in dataset.splits}
+
+
+def _verify_split(split: Split, root: Path, taxonomy: Taxonomy, sample: int) -> dict[str, int]:
+    "Compare one part of a dataset with what it should be."
+    source = PanopticSource(root / split.json, root / split.images, root / split.pngs, taxonomy)
+    if len(source) != split.count:
+        what = f"{root / split.json} has {len(source)} annotations where {split.count} are expected"
+        raise DearliError(f"{what}: delete it and run the command again.")
+    extra = {
+        split.images: _extra(root / split.images, set(source.names)),
+        split.pngs: _extra(root / split.pngs, source.mask_files()[1]),
+    }
+    for i in np_rng("verify", split.name).permutation(len(source))[:sample].tolist():
+        size, declared = source.truth(i).size, source.declared[i]
+        if size != declared:
+            png = root / split.pngs / source.entries[i].png
+            raise DearliError(f"{png} is {size} pixels, its JSON says {declared}: convert it again.")
+    return {"count": len(source), **{f"extra files in {folder}": n for folder, n in extra.items()}}
+
+
+def _extra(folder: Path, names: set[str]) -> int:
+    "Count files that are not expected; raises `DearliError` if an expected one is missing."
+    have = set(os.listdir(folder))
+    if lost := sorted(names - have):
+        raise DearliError(f"{folder / lost[0]} is missing, one of {len(lost)}: unpack or convert it again.")
+    return sum(n[0] != "." for n in have - names)
 
 # %% ../../nbs/5-data/03_public.ipynb #e568f96c
 DATASETS = {"ade20k": ade20k, "coco-panoptic": coco_panoptic, "coco-objects": coco_objects}

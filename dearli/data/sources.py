@@ -7,264 +7,282 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from PIL import Image
-from pycocotools import mask as coco_mask
+from torch import Tensor
 
-from ..images import Example, ImageFolder, Part, read_image
-from ..io import DearliError, from_dict, read_json
-from ..panoptic import Panoptic, Segments, Taxonomy, decode_ids
+from .coco import CocoCategory, CocoSegment, InstancesEntry, Note
+from .coco import instance_mask, read_instances, read_panoptic
 from .partitions import read_partition
 from .vocabularies import read_classes
+from ..images import Example, ImageFolder, Part, read_image
+from ..io import DearliError, from_dict, inside
+from ..panoptic import Panoptic, Segments, Taxonomy, decode_ids
 
 # %% auto #0
-__all__ = ['WARNINGS', 'RawAnnotation', 'Source', 'read_numbers', 'PanopticSource', 'count_ids', 'PngSource', 'merge_maps',
-           'InstanceSource', 'ImageList', 'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file',
-           'open_labels', 'Data', 'open_data']
+__all__ = ['WARNINGS', 'PATHS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource',
+           'count_ids', 'PngSource', 'merge_maps', 'InstanceSource', 'ImageList', 'unlabelled_images', 'Labels', 'Pool',
+           'DataFile', 'read_data_file', 'open_labels', 'Data', 'open_data']
 
 # %% ../../nbs/5-data/06_sources.ipynb #55665ea3
-@dataclass
-class RawAnnotation:
-    "An annotation as it is in the files"
-
-    ids: Int[np.ndarray, "h w"]  # 0 = void
-    rows: list[dict]  # id, category_id, iscrowd, and area where the file gives one
-    notes: list[tuple[str, str]] = field(default_factory=list)  # Rule and sentence
-
-
 WARNINGS = {
     "thing-without-instance",
     "area-differs",
     "size-declared",
-}  # notes that do not keep an example from loading
+    "hidden-instance",
+}  # rules of notes that do not keep an example from loading
+
+
+@dataclass
+class RawAnnotation:
+    "An annotation as it is in the files."
+
+    ids: Int[np.ndarray, "h w"]  # int32, 0 = void
+    rows: list[CocoSegment]  # one per segment
+    notes: list[Note] = field(default_factory=list)  # on what is odd
+
+    def paint(self, where: np.ndarray, category: int, iscrowd: bool = False) -> None:
+        "Add a segment over the pixels of a mask."
+        self.rows.append(CocoSegment(len(self.rows) + 1, category, iscrowd))
+        self.ids[where] = len(self.rows)
 
 
 class Source:
-    "Images with annotations of any format"
+    "Images with annotations of any format."
 
     def __init__(
-        self, name: str, taxonomy: Taxonomy, images: list[Path], notes: Sequence[tuple[str, str]] = ()
+        self,
+        name: str,  # of the dataset
+        taxonomy: Taxonomy,  # its classes
+        folder: Path,  # of the images
+        names: Sequence[str],  # paths of the images, relative to the folder
+        notes: Sequence[Note] = (),  # on the annotations as a whole
     ):
-        self.name, self.taxonomy, self.images, self.notes = name, taxonomy, images, list(notes)
-        self.declared: list[tuple[int, int] | None] = [None] * len(
-            images
-        )  # height and width according to a JSON
+        self.name, self.taxonomy, self.folder, self.notes = name, taxonomy, folder, list(notes)
+        self.names = list(names)
+        self.images = [folder / n for n in self.names]
+        self.declared: list[tuple[int, int] | None] = [None] * len(self.names)  # sizes according to a JSON
 
     def __len__(self) -> int:
         return len(self.images)
 
     def raw(self, i: int) -> RawAnnotation:
-        "The annotation of one image; raises `DearliError` if it cannot be read"
+        "Read the annotation of one image; raises `DearliError` if it cannot be read."
         raise NotImplementedError
 
+    def shown(self, i: int) -> set[int]:
+        "Find the classes that an image shows, crowds left out."
+        return self._classes(self.raw(i).rows, i)
+
+    def _classes(self, rows: Sequence[CocoSegment], i: int) -> set[int]:
+        "Turn segments into classes, crowds left out."
+        where = str(self.images[i])
+        return {self.taxonomy.index(r.category_id, where) for r in rows if not r.iscrowd}
+
+    def mask_files(self) -> tuple[Path, set[str]] | None:
+        "Give the folder of annotation PNGs and the names that images have there, None without PNGs."
+        return None
+
     def truth(self, i: int) -> Panoptic:
-        "The annotation of one image; raises `DearliError` if anything is wrong with it"
+        "Read the annotation of one image; raises `DearliError` if anything is wrong with it."
         raw = self.raw(i)
-        if wrong := [text for rule, text in [*self.notes, *raw.notes] if rule not in WARNINGS]:
+        if wrong := [n.text for n in [*self.notes, *raw.notes] if n.rule not in WARNINGS]:
             raise DearliError(wrong[0])
         where = str(self.images[i])
-        table = Segments.make(
-            [self.taxonomy.index(r["category_id"], where) for r in raw.rows],
-            self.taxonomy,
-            [bool(r.get("iscrowd")) for r in raw.rows],
-        )
-        ids = torch.tensor([r["id"] for r in raw.rows], dtype=torch.int64)
+        classes = [self.taxonomy.index(r.category_id, where) for r in raw.rows]
+        table = Segments.make(classes, self.taxonomy, [r.iscrowd for r in raw.rows])
+        ids = torch.tensor([r.id for r in raw.rows], dtype=torch.int64)
         return Panoptic(torch.from_numpy(raw.ids), Segments(**table.columns() | {"id": ids})).compact()
 
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Read an image alone, upright as its camera noted."
+        return read_image(self.images[i], upright=True)
+
     def __getitem__(self, i: int) -> Example:
-        image, truth, name = read_image(self.images[i]), self.truth(i), self.images[i].name
+        image, truth = read_image(self.images[i]), self.truth(i)
         if truth.size != tuple(image.shape[1:]):
+            sizes = [f"{w}×{h}" for h, w in (image.shape[1:], truth.size)]
             raise DearliError(
-                f"{self.images[i]} has {image.shape[2]}×{image.shape[1]} pixels, its annotation {truth.size[1]}×{truth.size[0]}: annotate at the size of the image."
+                f"{self.images[i]} has {sizes[0]} pixels, its annotation {sizes[1]}: "
+                "annotate at the size of the image."
             )
-        return Example(image, truth, name)
+        return Example(image, truth, self.names[i])
+
+
+def shown_classes(
+    source: Source,  # labelled images
+) -> list[set[int]]:
+    "Find the classes that each image shows, crowds left out; from the JSON alone where there is one."
+    return [source.shown(i) for i in range(len(source))]
 
 # %% ../../nbs/5-data/06_sources.ipynb #d1a0afbe
 def read_numbers(
-    path: str | Path,  # A PNG or TIFF of class values or instance numbers
-    colour: bool = False,  # May it be RGB, meaning R + 256 G + 65536 B?
-) -> Int[np.ndarray, "h w"]:  # int32
-    "Read a map of numbers; raises `DearliError` if it is missing, damaged, lossy or a coloured picture"
+    path: str | Path,  # a PNG or TIFF of class values or instance numbers
+    colour: bool = False,  # may it be RGB, meaning R + 256 G + 65536 B?
+) -> Int[np.ndarray, "h w"]:
+    "Read a map of numbers as int32; raises `DearliError` if it is missing, damaged, lossy or a picture."
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: every labelled image needs one.")
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise DearliError(f"{path} is a JPEG, which changes numbers: export the masks as PNG.")
-    try:
-        with Image.open(path) as image:
-            mode, pixels = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise DearliError(f"{path} cannot be decoded ({e}): copy or export it again.") from None
+    mode, pixels = _pixels(path)
     if mode in ("L", "P", "I", "1") or mode.startswith("I;16"):
         return pixels.astype(np.int32)
     if mode == "RGB" and colour:
         return decode_ids(pixels)
+    kind = "ids (RGB) or numbers" if colour else "numbers"
     raise DearliError(
-        f"{path} is a PNG of mode {mode} where {'ids (RGB) or ' if colour else ''}numbers (grey or palette) are expected: export class values, not colours."
+        f"{path} is a PNG of mode {mode} where {kind} (grey or palette) are expected: "
+        "export class values, not colours."
     )
 
+
+def _pixels(path: Path) -> tuple[str, np.ndarray]:
+    "Decode a PNG into its mode and its values; raises `DearliError` if it is damaged."
+    try:
+        with Image.open(path) as image:
+            return image.mode, np.array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise DearliError(f"{path} cannot be decoded ({e}): copy or export it again.") from None
+
 # %% ../../nbs/5-data/06_sources.ipynb #27cf6a13
+def image_name(
+    folder: Path,  # of the images
+    name: str,  # as a JSON gives it
+) -> str:
+    "Give the path of an image below its folder; backslashes count as slashes if no such file is there."
+    if "\\" in name and not inside(folder, name).is_file():
+        name = name.replace("\\", "/")
+    return inside(folder, name).relative_to(folder).as_posix()
+
+
 class PanopticSource(Source):
-    "COCO-panoptic: a JSON and a folder of RGB id PNGs"
+    "COCO-panoptic: a JSON and a folder of RGB id PNGs."
 
     def __init__(
         self,
-        json: str | Path,  # With images, annotations and categories
-        images: str | Path,  # Folder of the images
-        masks: str | Path | None = None,  # Folder of the PNGs; None for the JSON's name without `.json`
-        taxonomy: Taxonomy | None = None,  # Classes; None takes the JSON's
+        json: str | Path,  # with images, annotations and categories
+        images: str | Path,  # folder of the images
+        masks: str | Path | None = None,  # folder of the PNGs; None for the JSON's name without `.json`
+        taxonomy: Taxonomy | None = None,  # classes; None takes the JSON's
     ):
-        value, self.json = read_json(json), Path(json)
-        if not isinstance(value, dict) or any(
-            not isinstance(value.get(k), list) for k in ("images", "annotations")
-        ):
-            raise DearliError(f"{json} lacks the list 'images' or 'annotations': give a COCO-panoptic file.")
-        taxonomy = taxonomy or Taxonomy.from_json({"name": Path(json).stem, **value}, str(json))
-        entries, notes = _by_image(value, self.json, ("file_name", "segments_info"))
-        self.annotations, self.masks = (
-            [a for _, a in entries],
-            Path(masks) if masks else self.json.with_suffix(""),
-        )
-        super().__init__(
-            self.json.stem,
-            taxonomy,
-            [Path(images) / i["file_name"] for i, _ in entries],
-            notes + _kinds(value, taxonomy, json),
-        )
-        self.declared = [_declared(i) for i, _ in entries]
+        self.json, folder = Path(json), Path(images)
+        file, self.masks = read_panoptic(json), Path(masks) if masks else self.json.with_suffix("")
+        for place in (folder, self.masks):
+            if not place.is_dir():
+                raise DearliError(f"{place} is not a folder: check where images and PNGs of {json} lie.")
+        taxonomy = taxonomy or _own_classes(file.categories, self.json)
+        names = [image_name(folder, e.image.file_name) for e in file.entries]
+        notes = [*file.notes, *_kinds(file.categories, taxonomy, self.json)]
+        super().__init__(self.json.stem, taxonomy, folder, names, notes)
+        self.entries, self.declared = file.entries, [e.image.size for e in file.entries]
+
+    def shown(self, i: int) -> set[int]:
+        "Find the classes that an image shows from the JSON alone, crowds left out."
+        return self._classes(self.entries[i].segments, i)
+
+    def mask_files(self) -> tuple[Path, set[str]]:
+        "Give the folder of the PNGs and the names that the JSON lists."
+        return self.masks, {e.png for e in self.entries}
 
     def raw(self, i: int) -> RawAnnotation:
-        "PNG and JSON side by side"
-        a, path = self.annotations[i], self.masks / self.annotations[i]["file_name"]
-        ids, rows, notes = _rgb_ids(path), [], []
-        for s in a["segments_info"]:
-            if s["id"] in {r["id"] for r in rows}:
-                notes.append(
-                    (
-                        "duplicate-segment",
-                        f"{self.json} lists segment {s['id']} of {path.name} twice: give every segment an id of its own.",
-                    )
-                )
-            else:
-                rows.append(s)
-        return RawAnnotation(ids, rows, notes + _compare(ids, rows, path, self.taxonomy))
+        "Read PNG and JSON side by side."
+        entry, path = self.entries[i], inside(self.masks, self.entries[i].png)
+        rows: dict[int, CocoSegment] = {}
+        notes = []
+        for s in entry.segments:
+            if s.id in rows:
+                text = f"{self.json} lists segment {s.id} of {path.name} twice: give each an id of its own."
+                notes.append(Note("duplicate-segment", text))
+            rows.setdefault(s.id, s)
+        ids = _rgb_ids(path)
+        return RawAnnotation(ids, list(rows.values()), notes + _compare(ids, rows, path, self.taxonomy))
 
 
-def _declared(image: dict) -> tuple[int, int] | None:
-    "Height and width, where a JSON gives them"
-    return (image["height"], image["width"]) if "height" in image and "width" in image else None
+def _own_classes(categories: Sequence[CocoCategory], path: Path) -> Taxonomy:
+    "Make a taxonomy of a JSON's categories; raises `DearliError` if they do not say what is a thing."
+    rows = [{"id": c.id, "name": c.name, "isthing": c.isthing} for c in categories if c.isthing is not None]
+    if len(rows) < len(categories):
+        raise DearliError(f"{path} does not say which categories are things: list the classes yourself.")
+    return Taxonomy.from_json({"name": path.stem, "categories": rows}, str(path))
 
 
 def _rgb_ids(path: Path) -> Int[np.ndarray, "h w"]:
-    "Ids of a panoptic PNG; raises `DearliError` for a map of plain numbers"
-    ids = read_numbers(path, colour=True)
-    with Image.open(path) as image:
-        mode = image.mode
+    "Read the ids of a panoptic PNG; raises `DearliError` for a map of plain numbers."
+    if not path.is_file():
+        raise DearliError(f"{path} does not exist: every labelled image needs one.")
+    mode, pixels = _pixels(path)
     if mode != "RGB":
         raise DearliError(
-            f"{path} is a PNG of mode {mode}: a panoptic PNG is RGB with id = R + 256 G + 65536 B, so convert it."
+            f"{path} is a PNG of mode {mode}: a panoptic PNG is RGB with id = R + 256 G + 65536 B, "
+            "so convert it."
         )
-    return ids
+    return decode_ids(pixels)
 
 # %% ../../nbs/5-data/06_sources.ipynb #d2b30fb4
-def _by_image(value: dict, path: Path, keys: tuple) -> tuple[list, list]:
-    "Images with their annotation, and notes on those that do not fit together"
-    images, notes, entries, seen = {}, [], [], set()
-    for i in value["images"]:
-        if i.get("id") in images:
-            notes.append(("duplicate-image", f"{path} lists image id {i.get('id')!r} twice: keep one entry."))
-        images[i.get("id")] = i
-    for a in value["annotations"]:
-        if lost := [k for k in ("image_id", *keys) if k not in a]:
-            notes.append(("json-key", f"{path} has an annotation without '{lost[0]}': add it."))
-            continue
-        if a["image_id"] not in images:
-            notes.append(
-                (
-                    "annotation-without-image",
-                    f"{path} annotates image_id {a['image_id']!r}, which 'images' does not list: add the image or drop the annotation.",
-                )
-            )
-            continue
-        if a["image_id"] in seen:
-            notes.append(
-                (
-                    "duplicate-image",
-                    f"{path} annotates image_id {a['image_id']!r} twice: keep one annotation.",
-                )
-            )
-            continue
-        seen.add(a["image_id"])
-        entries.append((images[a["image_id"]], a))
-    if not entries:
-        notes.append(("empty", f"{path} has no usable annotation: label at least one image."))
-    return entries, notes
-
-
-def _kinds(value: dict, taxonomy: Taxonomy, path) -> list[tuple[str, str]]:
-    "Where the JSON's categories contradict the classes"
+def _kinds(categories: Sequence[CocoCategory], taxonomy: Taxonomy, path: Path) -> list[Note]:
+    "Note where the JSON's categories contradict the classes."
     own, notes = {c.id: c for c in taxonomy.categories}, []
-    for c in value.get("categories", ()):
-        mine = own.get(c.get("id"))
-        if mine and "isthing" in c and bool(c["isthing"]) != mine.isthing:
-            kind = ("stuff", "thing")[mine.isthing]
-            notes.append(
-                (
-                    "class-kind",
-                    f"{path} has {c.get('name')!r} (id {c['id']}) as {('stuff', 'thing')[not mine.isthing]}, the dataset file as {kind}: make them agree.",
-                )
+    for c in categories:
+        if c.isthing is not None and c.id in own and c.isthing != own[c.id].isthing:
+            theirs, ours = ("thing", "stuff") if c.isthing else ("stuff", "thing")
+            text = (
+                f"{path} has {c.name!r} (id {c.id}) as {theirs}, the dataset file as {ours}: make them agree."
             )
+            notes.append(Note("class-kind", text))
     return notes
 
 
-def _compare(ids: np.ndarray, rows: list[dict], path: Path, taxonomy: Taxonomy) -> list[tuple[str, str]]:
-    "Where PNG, JSON and classes disagree"
-    area, known, notes = count_ids(ids), {c.id for c in taxonomy.categories}, []
-    listed = {r["id"] for r in rows}
-    if stray := sorted(set(area) - listed - {0}):
-        notes.append(
-            (
-                "id-not-in-json",
-                f"{path} paints id {stray[0]} ({area[stray[0]]} pixels), which its segments_info does not list: add the segment or paint those pixels 0 (void).",
-            )
+def _compare(
+    ids: Int[np.ndarray, "h w"], rows: dict[int, CocoSegment], path: Path, taxonomy: Taxonomy
+) -> list[Note]:
+    "Note where PNG, JSON and classes disagree."
+    area, notes = count_ids(ids), []
+    if stray := sorted(set(area) - set(rows) - {0}):
+        what = f"{path} paints id {stray[0]} ({area[stray[0]]} pixels), which its segments_info does not list"
+        notes.append(Note("id-not-in-json", f"{what}: add the segment or paint those pixels 0 (void)."))
+    if lost := sorted(set(rows) - set(area)):
+        what = f"{path} has no pixel of segment {lost[0]}, which its segments_info lists"
+        notes.append(Note("id-not-in-png", f"{what}: remove the segment or paint it."))
+    notes += _unknown((r.category_id for r in rows.values()), path, taxonomy)
+    return notes + _stale_areas(area, rows, path)
+
+
+def _stale_areas(area: dict[int, int], rows: dict[int, CocoSegment], path: Path) -> list[Note]:
+    "Note segments whose area in the JSON is not that of the PNG."
+    stale = [r for r in rows.values() if r.area is not None and r.area != area.get(r.id, r.area)]
+    if not stale:
+        return []
+    what = f"{path} has {area[stale[0].id]} pixels of segment {stale[0].id}, the JSON says {stale[0].area}"
+    text = f"{what} (one of {len(stale)} such segments): only tools that trust the JSON notice."
+    return [Note("area-differs", text)]
+
+
+def _unknown(categories: Iterable[int], path: Path, taxonomy: Taxonomy) -> list[Note]:
+    "Note every category that is not among the classes, once."
+    known = set(taxonomy.dataset_ids)
+    return [
+        Note(
+            "unknown-class",
+            f"{path} uses category_id {c}, which is not among the classes: add the class or correct it.",
         )
-    if lost := sorted(listed - set(area)):
-        notes.append(
-            (
-                "id-not-in-png",
-                f"{path} has no pixel of segment {lost[0]}, which its segments_info lists: remove the segment or paint it.",
-            )
-        )
-    for r in rows:
-        if r.get("category_id") not in known:
-            notes.append(
-                (
-                    "unknown-class",
-                    f"{path} uses category_id {r.get('category_id')!r}, which is not among the classes: add the class or correct the segment.",
-                )
-            )
-    stale = [r for r in rows if "area" in r and r["area"] != area.get(r["id"], r["area"])]
-    if stale:
-        notes.append(
-            (
-                "area-differs",
-                f"{path} has {area[stale[0]['id']]} pixels of segment {stale[0]['id']}, the JSON says {stale[0]['area']} (one of {len(stale)} such segments): only tools that trust the JSON notice.",
-            )
-        )
-    return notes
+        for c in dict.fromkeys(categories)
+        if c not in known
+    ]
 
 # %% ../../nbs/5-data/06_sources.ipynb #13d98cc9
 def count_ids(
-    ids: Int[np.ndarray, "h w"],  # Any non-negative numbers
-) -> dict[int, int]:  # Number -> pixels
-    "Pixels per id"
+    ids: Int[np.ndarray, "h w"],  # any non-negative numbers
+) -> dict[int, int]:  # number -> pixels
+    "Count the pixels of every id."
     flat = ids.ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     values, place = np.unique(flat[starts], return_inverse=True)
@@ -273,216 +291,154 @@ def count_ids(
 
 # %% ../../nbs/5-data/06_sources.ipynb #71a63094
 class PngSource(Source):
-    "Semantic PNGs and, if there are things, instance PNGs"
+    "Semantic PNGs and, if there are things, instance PNGs."
 
     def __init__(
         self,
-        images: str | Path,  # Folder of the images
-        semantic: str | Path,  # Folder of PNGs of class ids, named like the images
-        taxonomy: Taxonomy,  # Classes by id
-        instances: str | Path | None = None,  # Folder of PNGs of instance numbers
-        void: Sequence[int] = (255,),  # Class values that mean nothing
+        images: str | Path,  # folder of the images
+        semantic: str | Path,  # folder of PNGs of class ids, named like the images
+        taxonomy: Taxonomy,  # classes by id
+        instances: str | Path | None = None,  # folder of PNGs of instance numbers
+        void: Sequence[int] = (255,),  # class values that mean nothing
     ):
-        paths = ImageFolder(images).paths
-        self.folder, self.semantic, self.instances = (
-            Path(images),
-            Path(semantic),
-            instances and Path(instances),
-        )
+        self.semantic, self.instances = Path(semantic), Path(instances) if instances else None
         for f in (self.semantic, self.instances):
             if f and not f.is_dir():
                 raise DearliError(f"{f} is not a folder: give the folder of the PNGs.")
-        super().__init__(self.semantic.name, taxonomy, paths)
-        ids = {c.id for c in taxonomy.categories}
-        self.void = set(void) - ids | ({0} - ids)
+        super().__init__(self.semantic.name, taxonomy, Path(images), ImageFolder(images).names)
+        self.void = (set(void) | {0}) - set(taxonomy.dataset_ids)
+
+    def mask_files(self) -> tuple[Path, set[str]]:
+        "Give the folder of the semantic PNGs and the names that the images have there."
+        return self.semantic, {Path(n).with_suffix(".png").as_posix() for n in self.names}
 
     def raw(self, i: int) -> RawAnnotation:
-        "Merge the two maps"
-        place = self.images[i].relative_to(self.folder).with_suffix(".png")
+        "Merge the two maps."
+        place = Path(self.names[i]).with_suffix(".png")
         semantic = read_numbers(self.semantic / place)
-        numbers = read_numbers(self.instances / place, colour=True) if self.instances else None
-        if numbers is not None and numbers.shape != semantic.shape:
-            raise DearliError(
-                f"{self.instances / place} is {numbers.shape[::-1]} and {self.semantic / place} {semantic.shape[::-1]} pixels: export both at the size of the image."
-            )
-        return merge_maps(semantic, numbers, self.taxonomy, self.void, str(self.semantic / place))
+        if self.instances is None:
+            return merge_maps(semantic, None, self.taxonomy, self.void, self.semantic / place)
+        numbers = read_numbers(self.instances / place, colour=True)
+        if numbers.shape != semantic.shape:
+            sizes = [f"{w}×{h}" for h, w in (numbers.shape, semantic.shape)]
+            what = f"{self.instances / place} is {sizes[0]} and {self.semantic / place} {sizes[1]} pixels"
+            raise DearliError(f"{what}: export both at the size of the image.")
+        return merge_maps(semantic, numbers, self.taxonomy, self.void, self.semantic / place)
 
 
 def merge_maps(
-    semantic: Int[np.ndarray, "h w"],  # Class ids
-    numbers: Int[np.ndarray, "h w"] | None,  # Instance numbers, 0 = none
-    taxonomy: Taxonomy,  # Classes by id
-    void: set[int],  # Class values that mean nothing
-    where: str,  # File to name in notes
+    semantic: Int[np.ndarray, "h w"],  # class ids
+    numbers: Int[np.ndarray, "h w"] | None,  # instance numbers, 0 = none
+    taxonomy: Taxonomy,  # classes by id
+    void: set[int],  # class values that mean nothing
+    where: Path,  # file to name in notes
 ) -> RawAnnotation:
-    "Two maps become ids and rows; ids count up by class, then by instance"
-    things, known = {c.id for c in taxonomy.categories if c.isthing}, {c.id for c in taxonomy.categories}
+    "Merge two maps into ids and rows; ids count up by class, then by instance."
+    things, known = {c.id for c in taxonomy.categories if c.isthing}, set(taxonomy.dataset_ids)
     out = RawAnnotation(np.zeros(semantic.shape, np.int32), [])
-
-    def add(mask, category):
-        out.rows.append({"id": len(out.rows) + 1, "category_id": category, "iscrowd": 0})
-        out.ids[mask] = len(out.rows)
-
     for value, pixels in count_ids(semantic).items():
-        if value in void:
-            continue
-        if value not in known:
-            out.notes.append(
-                (
-                    "unknown-class",
-                    f"{where} holds the value {value} ({pixels} pixels), which is neither a class id nor void: add the class or list the value as void.",
-                )
-            )
-        elif value not in things or numbers is None:
-            add(semantic == value, value)
+        if value in known and (value not in things or numbers is None):
+            out.paint(semantic == value, value)
+        elif value not in known and value not in void:
+            what = f"{where} holds the value {value} ({pixels} pixels), which is neither a class id nor void"
+            out.notes.append(Note("unknown-class", f"{what}: add the class or list the value as void."))
     if numbers is not None:
-        _instances(semantic, numbers, things, add, out, where)
-    bare = [r for r in out.rows if r["category_id"] in things] if numbers is None else []
-    if bare:
-        out.notes.append(
-            (
-                "thing-without-instance",
-                f"{where} has no instance PNG: all pixels of a thing class count as one segment.",
-            )
-        )
+        _instances(semantic, numbers, things, out, where)
+    elif any(r.category_id in things for r in out.rows):
+        text = f"{where} has no instance PNG: all pixels of a thing class count as one segment."
+        out.notes.append(Note("thing-without-instance", text))
     return out
 
-# %% ../../nbs/5-data/06_sources.ipynb #8e273c3b
-def _instances(semantic, numbers, things: set[int], add, out: RawAnnotation, where: str) -> None:
-    "One row per instance number; notes where instance and semantic map disagree"
-    pairs = count_ids(semantic.astype(np.int64) << 32 | numbers)
-    under = defaultdict(dict)
-    for key, pixels in pairs.items():
-        under[key & 0xFFFFFFFF][key >> 32] = pixels
-    loose = sum(n for c, n in under.pop(0, {}).items() if c in things)
-    if loose:
-        out.notes.append(
-            (
-                "thing-without-instance",
-                f"{where} has {loose} pixels of things without an instance number: they count as void.",
-            )
-        )
-    for number in sorted(under):
-        classes = under[number]
-        if len(classes) > 1:
-            out.notes.append(
-                (
-                    "instance-classes",
-                    f"{where}: instance {number} lies on the class values {sorted(classes)}: give every instance one class.",
-                )
-            )
-        elif (c := next(iter(classes))) not in things:
-            out.notes.append(
-                (
-                    "instance-classes",
-                    f"{where}: instance {number} lies on value {c}, which is no thing: clear the number or correct the class.",
-                )
-            )
-        else:
-            add(numbers == number, c)
 
-# %% ../../nbs/5-data/06_sources.ipynb #60b767e3
+def _instances(
+    semantic: Int[np.ndarray, "h w"],
+    numbers: Int[np.ndarray, "h w"],
+    things: set[int],
+    out: RawAnnotation,
+    where: Path,
+) -> None:
+    "Add one row per instance number, and notes where instance and semantic map disagree."
+    under: dict[int, dict[int, int]] = defaultdict(dict)
+    for key, pixels in count_ids(semantic.astype(np.int64) << 32 | numbers).items():
+        under[key & 0xFFFFFFFF][key >> 32] = pixels
+    if loose := sum(n for c, n in under.pop(0, {}).items() if c in things):
+        text = f"{where} has {loose} pixels of things without an instance number: they count as void."
+        out.notes.append(Note("thing-without-instance", text))
+    for number, classes in sorted(under.items()):
+        if wrong := _instance_fault(list(classes), things):
+            out.notes.append(Note("instance-classes", f"{where}: instance {number} lies {wrong}"))
+        else:
+            out.paint(numbers == number, next(iter(classes)))
+
+
+def _instance_fault(classes: list[int], things: set[int]) -> str | None:
+    "Say what is wrong with the classes below an instance, None if nothing is."
+    if len(classes) > 1:
+        return f"on the class values {sorted(classes)}: give every instance one class."
+    if classes[0] not in things:
+        return f"on value {classes[0]}, which is not a thing: clear the number or correct the class."
+    return None
+
+# %% ../../nbs/5-data/06_sources.ipynb #fa179247
 class InstanceSource(Source):
-    "COCO instances: a JSON of polygons or RLE; what is no instance is background"
+    "COCO instances: a JSON of polygons or run lengths; what is not an instance is background."
 
     def __init__(
         self,
-        json: str | Path,  # With images, annotations and categories
-        images: str | Path,  # Folder of the images
-        taxonomy: Taxonomy,  # Things by id; a stuff class of id 0 takes the rest
+        json: str | Path,  # with images, annotations and categories
+        images: str | Path,  # folder of the images
+        taxonomy: Taxonomy,  # things by id
+        background: int | None = None,  # class id of all other pixels; None for a stuff class of id 0
     ):
-        value, self.json = read_json(json), Path(json)
-        if not isinstance(value, dict) or any(
-            not isinstance(value.get(k), list) for k in ("images", "annotations")
-        ):
-            raise DearliError(f"{json} lacks the list 'images' or 'annotations': give a COCO file.")
-        listed, notes, self.annotations = {i["id"]: i for i in value["images"]}, [], defaultdict(list)
-        if len(listed) < len(value["images"]):
-            notes.append(("duplicate-image", f"{json} lists an image id twice: keep one entry."))
-        for a in value["annotations"]:
-            if a.get("image_id") in listed:
-                self.annotations[a["image_id"]].append(a)
-            else:
-                notes.append(
-                    (
-                        "annotation-without-image",
-                        f"{json} annotates image_id {a.get('image_id')!r}, which 'images' does not list: add the image or drop the annotation.",
-                    )
-                )
-        self.keys = list(listed)
-        super().__init__(
-            self.json.stem, taxonomy, [Path(images) / i["file_name"] for i in listed.values()], notes
-        )
-        self.declared = [_declared(i) for i in listed.values()]
+        self.json, folder, file = Path(json), Path(images), read_instances(json)
+        names = [image_name(folder, e.image.file_name) for e in file.entries]
+        super().__init__(self.json.stem, taxonomy, folder, names, file.notes)
+        self.entries, self.declared = file.entries, [e.image.size for e in file.entries]
+        stuff = {c.id for c in taxonomy.categories if not c.isthing}
+        if background is not None and background not in stuff:
+            raise DearliError(
+                f"background = {background} is not a stuff class of {json}: correct the dataset file."
+            )
+        self.background = background if background is not None else 0 if 0 in stuff else None
 
     def raw(self, i: int) -> RawAnnotation:
-        "Paint the instances of one image"
-        if self.declared[i] is None:
+        "Paint the instances of one image, larger ones first."
+        entry, size = self.entries[i], self.declared[i]
+        if size is None:
             raise DearliError(f"{self.json} gives no height and width for {self.images[i].name}: add them.")
-        known, out = (
-            {c.id for c in self.taxonomy.categories},
-            RawAnnotation(np.zeros(self.declared[i], np.int32), []),
-        )
-        for a in sorted(
-            self.annotations[self.keys[i]], key=lambda a: (not a.get("iscrowd"), -a.get("area", 0))
-        ):
-            if a.get("category_id") not in known:
-                out.notes.append(
-                    (
-                        "unknown-class",
-                        f"{self.json} uses category_id {a.get('category_id')!r}, which is not among the classes: add the class or drop the instance.",
-                    )
-                )
-            elif (mask := _mask(a, *self.declared[i])) is None:
-                out.notes.append(
-                    (
-                        "no-mask",
-                        f"{self.json} has no readable mask for annotation {a.get('id')}: give a polygon or RLE of the image's size.",
-                    )
-                )
-            else:
-                out.rows.append(
-                    {"id": len(out.rows) + 1, "category_id": a["category_id"], "iscrowd": a.get("iscrowd", 0)}
-                )
-                out.ids[mask] = len(out.rows)
-        if 0 in known and (out.ids == 0).any():
-            out.rows.append({"id": len(out.rows) + 1, "category_id": 0, "iscrowd": 0})
-            out.ids[out.ids == 0] = len(out.rows)
-        visible = count_ids(out.ids)
-        out.rows = [r for r in out.rows if r["id"] in visible]
+        out = RawAnnotation(np.zeros(size, np.int32), [])
+        known = set(self.taxonomy.dataset_ids)
+        out.notes += _unknown((a.category_id for a in entry.instances), self.json, self.taxonomy)
+        masks = [(a, instance_mask(a, size)) for a in entry.instances if a.category_id in known]
+        for a, mask in sorted(masks, key=lambda pair: (not pair[0].iscrowd, -pair[1].sum())):
+            out.paint(mask, a.category_id, a.iscrowd)
+        if self.background is not None and (out.ids == 0).any():
+            out.paint(out.ids == 0, self.background)
+        self._drop_hidden(out, entry)
         return out
 
-
-def _mask(annotation: dict, h: int, w: int) -> np.ndarray | None:
-    "One instance as a mask; None if it has none"
-    shape = annotation.get("segmentation")
-    try:
-        if isinstance(shape, list):
-            shape = coco_mask.merge(coco_mask.frPyObjects(shape, h, w)) if shape else None
-        elif isinstance(shape, dict) and isinstance(shape["counts"], list):
-            shape = coco_mask.frPyObjects(shape, h, w)
-        mask = coco_mask.decode(shape).astype(bool) if shape else None
-    except Exception:
-        return None  # pycocotools raises bare exceptions
-    return mask if mask is not None and mask.shape == (h, w) and mask.any() else None
+    def _drop_hidden(self, out: RawAnnotation, entry: InstancesEntry) -> None:
+        "Leave out instances without a visible pixel, with a note."
+        visible = count_ids(out.ids)
+        if hidden := len(out.rows) - sum(r.id in visible for r in out.rows):
+            what = f"{entry.image.file_name} has {hidden} instances without a visible pixel"
+            out.notes.append(Note("hidden-instance", f"{self.json}: {what}, covered by others or empty."))
+        out.rows = [r for r in out.rows if r.id in visible]
 
 # %% ../../nbs/5-data/06_sources.ipynb #154a050f
 class ImageList:
-    "Images named in a text file"
+    "Images named in a text file."
 
     def __init__(
         self,
-        path: str | Path,  # One image per line, relative to the file; `#` starts a comment
-        exclude: Sequence[str] = (),  # File names to leave out, with or without suffix
-        taxonomy: Taxonomy | None = None,  # Of the labelled images they go with
+        path: str | Path,  # one image per line, relative to the file; `#` starts a comment
+        exclude: Sequence[str] = (),  # file names to leave out, with or without suffix
+        taxonomy: Taxonomy | None = None,  # of the labelled images they go with
     ):
         lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
         out = {Path(n).stem for n in exclude}
-        self.paths = [
-            Path(path).parent / line
-            for line in lines
-            if line and line[0] != "#" and Path(line).stem not in out
-        ]
+        self.names = [n for n in lines if n and n[0] != "#" and Path(n).stem not in out]
+        self.paths = [Path(path).parent / n for n in self.names]
         self.taxonomy, self.name, self.file = taxonomy, Path(path).stem, Path(path)
         if not self.paths:
             raise DearliError(f"{path} lists no image: give one path per line.")
@@ -490,29 +446,20 @@ class ImageList:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, i: int) -> Example:
-        return Example(read_image(self.paths[i], upright=True), None, self.paths[i].name)
-
-
-class _Unlabelled:
-    "The images of a source without reading its annotations"
-
-    def __init__(self, source: Source):
-        self.source, self.taxonomy, self.name = source, source.taxonomy, source.name
-
-    def __len__(self) -> int:
-        return len(self.source)
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Read an image, upright as its camera noted."
+        return read_image(self.paths[i], upright=True)
 
     def __getitem__(self, i: int) -> Example:
-        return Example(read_image(self.source.images[i], upright=True), None, self.source.images[i].name)
+        return Example(self.image(i), None, self.names[i])
 
 
 def unlabelled_images(
-    place: str | Path,  # A folder or a text list
-    exclude: Sequence[str] = (),  # File names to leave out
-    taxonomy: Taxonomy | None = None,  # Of the labelled images they go with
+    place: str | Path,  # a folder or a text list
+    exclude: Sequence[str] = (),  # file names to leave out
+    taxonomy: Taxonomy | None = None,  # of the labelled images they go with
 ) -> ImageFolder | ImageList:
-    "The unlabelled images of a place; raises `DearliError` if there are none"
+    "Open the unlabelled images of a place; raises `DearliError` if there are none."
     place = Path(place)
     if place.is_dir():
         return ImageFolder(place, exclude, taxonomy)
@@ -525,92 +472,110 @@ def unlabelled_images(
 # %% ../../nbs/5-data/06_sources.ipynb #6e17f3a1
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    "The `[labelled]` or `[validation]` section of a dataset file"
+    "The `[labelled]` or `[validation]` section of a dataset file."
 
-    images: Path  # Folder of the images
-    format: Literal["coco-panoptic", "png", "coco-instances"] = "coco-panoptic"  # How they are labelled
-    json: Path | None = None  # Of `coco-panoptic` and `coco-instances`
+    images: Path  # folder of the images
+    format: Literal["coco-panoptic", "png", "coco-instances"] = "coco-panoptic"  # how they are labelled
+    json: Path | None = None  # of `coco-panoptic` and `coco-instances`
     masks: Path | None = (
-        None  # Of `coco-panoptic`: folder of id PNGs; None for the JSON's name without `.json`
+        None  # of `coco-panoptic`: folder of id PNGs; None for the JSON's name without `.json`
     )
-    semantic: Path | None = None  # Of `png`: folder of PNGs of class ids
-    instances: Path | None = None  # Of `png`: folder of PNGs of instance numbers
-    void: tuple[int, ...] = (255,)  # Of `png`: class values that mean nothing
-    only: Path | None = None  # A partition; None takes all images
+    semantic: Path | None = None  # of `png`: folder of PNGs of class ids
+    instances: Path | None = None  # of `png`: folder of PNGs of instance numbers
+    void: tuple[int, ...] = (255,)  # of `png`: class values that mean nothing
+    background: int | None = (
+        None  # of `coco-instances`: class of all other pixels; None for a stuff class of id 0
+    )
+    only: Path | None = None  # a partition; None takes all images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    "The `[unlabelled]` section of a dataset file"
+    "The `[unlabelled]` section of a dataset file."
 
-    images: Path  # Folder, or text list
+    images: Path  # folder, or text list
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    "A dataset file"
+    "The content of a dataset file."
 
-    name: str  # Of the dataset
-    classes: str | list[str]  # Lines, a shipped list, or a file
-    labelled: Labels  # What is learned from
-    validation: Labels | None = None  # What is scored
-    unlabelled: Pool | None = None  # What is learned from without labels
+    name: str  # of the dataset
+    classes: str | list[str]  # lines, a shipped list, or a file
+    labelled: Labels  # what is learned from
+    validation: Labels | None = None  # what is scored
+    unlabelled: Pool | None = None  # what is learned from without labels
+
+
+PATHS = ("images", "json", "masks", "semantic", "instances", "only")  # keys of a section that name a file
 
 
 def read_data_file(
-    path: str | Path,  # A TOML file
-) -> DataFile:  # With absolute paths
-    "Read a dataset file; raises `DearliError` for anything it does not know"
+    path: str | Path,  # a TOML file
+) -> DataFile:  # with absolute paths
+    "Read a dataset file; raises `DearliError` for anything that it does not know."
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: write one with dearli init.")
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except RecursionError:
+        raise DearliError(f"{path} is nested too deeply for TOML: write it again.") from None
+    except ValueError as e:  # also bytes that are not UTF-8, and numbers of thousands of digits
         raise DearliError(f"{path} is not valid TOML ({e}): correct that line.") from None
-    value = {"name": path.stem, **value}
-    for part in ("labelled", "validation", "unlabelled"):
-        for key in ("images", "json", "masks", "semantic", "instances", "only"):
-            if isinstance(section := value.get(part), dict) and isinstance(section.get(key), str):
-                section[key] = str(path.parent.resolve() / section[key])
-    if isinstance(value.get("classes"), str) and (file := path.parent.resolve() / value["classes"]).is_file():
-        value["classes"] = str(file)
-    return from_dict(DataFile, value, path.name)
+    return from_dict(DataFile, _absolute({"name": path.stem, **value}, path.parent.resolve()), path.name)
+
+
+def _absolute(value: dict, home: Path) -> dict:
+    "Make the paths of a dataset file absolute."
+    for section in (value.get(part) for part in ("labelled", "validation", "unlabelled")):
+        if isinstance(section, dict):
+            found = {k: v for k, v in section.items() if k in PATHS and isinstance(v, str)}
+            section.update({k: str(home / Path(v).expanduser()) for k, v in found.items()})
+    classes = value.get("classes")
+    if isinstance(classes, str) and (home / classes).is_file():
+        value["classes"] = str(home / classes)
+    return value
 
 # %% ../../nbs/5-data/06_sources.ipynb #6be6a153
 def open_labels(
-    part: Labels,  # A section of a dataset file
-    taxonomy: Taxonomy,  # Its classes
-) -> Source:  # All of its images; `only` is not applied
-    "Open labelled images; raises `DearliError` if a path the format needs is not given"
-    need = {"coco-panoptic": ("json",), "png": ("semantic",), "coco-instances": ("json",)}[part.format]
-    if lost := next((k for k in need if getattr(part, k) is None), None):
-        raise DearliError(f'a section with format = "{part.format}" lacks {lost}: add {lost} = "..." to it.')
+    part: Labels,  # a section of a dataset file
+    taxonomy: Taxonomy,  # its classes
+) -> Source:  # all of its images; `only` is not applied
+    "Open labelled images; raises `DearliError` if a path that the format needs is not given."
     if not part.images.is_dir():
         raise DearliError(f'{part.images} is not a folder: correct images = "..." in the dataset file.')
     if part.format == "coco-panoptic":
-        return PanopticSource(part.json, part.images, part.masks, taxonomy)
+        return PanopticSource(_given(part, "json"), part.images, part.masks, taxonomy)
     if part.format == "coco-instances":
-        return InstanceSource(part.json, part.images, taxonomy)
-    return PngSource(part.images, part.semantic, taxonomy, part.instances, part.void)
+        return InstanceSource(_given(part, "json"), part.images, taxonomy, part.background)
+    return PngSource(part.images, _given(part, "semantic"), taxonomy, part.instances, part.void)
+
+
+def _given(part: Labels, key: str) -> Path:
+    "Give a path of a section; raises `DearliError` if the section lacks it."
+    path = getattr(part, key)
+    if path is None:
+        raise DearliError(f'a section with format = "{part.format}" lacks {key}: add {key} = "..." to it.')
+    return path
 
 
 @dataclass(eq=False)
 class Data:
-    "The datasets of a dataset file"
+    "The datasets of a dataset file."
 
-    name: str  # Of the dataset
-    taxonomy: Taxonomy  # Its classes
-    labelled: Part | Source  # Examples with truth
-    unlabelled: Part | ImageFolder | ImageList | None  # Examples without; None if the file names none
-    validation: Part | Source | None  # Examples with truth; None if the file names none
+    name: str  # of the dataset
+    taxonomy: Taxonomy  # its classes
+    labelled: Part | Source  # examples with truth
+    unlabelled: Part | ImageFolder | ImageList | None  # examples without; None if the file names none
+    validation: Part | Source | None  # examples with truth; None if the file names none
 
 
 def open_data(
-    path: str | Path,  # A dataset file
-    only: str | Path | None = None,  # A partition to use instead of the file's
+    path: str | Path,  # a dataset file
+    only: str | Path | None = None,  # a partition to use instead of the file's
 ) -> Data:
-    "Open everything a dataset file describes"
+    "Open everything that a dataset file describes; raises `DearliError` if something is missing."
     file = read_data_file(path)
     if only is not None:
         file = replace(file, labelled=replace(file.labelled, only=Path(only)))
@@ -622,9 +587,9 @@ def open_data(
 
 
 def _chosen(part: Labels, taxonomy: Taxonomy) -> tuple[Part | Source, Part | None]:
-    "The images a partition chooses, and the others"
+    "Divide a section into the images that its partition chooses, and the others."
     source = open_labels(part, taxonomy)
     if part.only is None:
         return source, None
-    chosen, others = read_partition(part.only).divide([p.name for p in source.images], str(part.images))
-    return Part(source, chosen), Part(_Unlabelled(source), others, labelled=False) if others else None
+    chosen, others = read_partition(part.only).divide(source.names, str(part.images))
+    return Part(source, chosen), Part(source, others, labelled=False) if others else None

@@ -23,7 +23,7 @@ from ..model import SegmenterConfig
 from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
 from ..sam import SOURCE, AgnosticDataset, SamConfig, label_images, load_sam, mask_file, read_masks
-from ..data.sources import Data, Source, open_data
+from ..data.sources import Data, Source, open_data, shown_classes
 from .run import EMBEDDED, Benchmark, Recipe, StudyConfig
 from ..train import TrainConfig
 from ..data.vocabularies import vocabulary
@@ -220,9 +220,8 @@ def image_counts(
 ) -> Tensor:  # (C,) images in which each class appears
     "Class frequencies of a dataset, from its JSON alone."
     counts = torch.zeros(len(source.taxonomy), dtype=torch.int64)
-    for a in source.annotations:
-        for c in {s["category_id"] for s in a["segments_info"] if not s.get("iscrowd")}:
-            counts[source.taxonomy.index(c, source.name)] += 1
+    for classes in shown_classes(source):
+        counts[list(classes)] += 1
     return counts
 
 # %% ../../nbs/6-study/06_benchmarks.ipynb #7fdb48e0

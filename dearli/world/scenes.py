@@ -520,16 +520,21 @@ class ShapesScenes:
             classes,
         )
         self.taxonomy, self.name, self._kept = SHAPES, f"shapes-{split}", {}
+        self.names = [f"{split}-{seed:05d}" for seed in seeds]
 
     def __len__(self) -> int:
         return len(self.seeds)
+
+    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+        "Draw an image; its truth is left aside."
+        return self[i].image
 
     def __getitem__(self, i: int) -> Example:
         seed = self.seeds[i]
         if seed in self._kept:
             return self._kept[seed]
         s = scene((self.split, seed), self.cfg, self.classes)
-        example = Example(s.image, s.panoptic if self.labelled else None, f"{self.split}-{seed:05d}")
+        example = Example(s.image, s.panoptic if self.labelled else None, self.names[i])
         if len(self._kept) < self.keep:
             self._kept[seed] = example
         return example
