@@ -29,7 +29,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["dearli", "dearli.*"]) + ["dearli._data"],
     package_dir={"dearli._data": "data"},
-    package_data={"dearli._data": shipped_data()},
+    package_data={"dearli": ["py.typed"], "dearli._data": shipped_data()},
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split()},
     entry_points={

@@ -1,1 +1,59 @@
+"""Panoptic segmentation from few labelled images: DEARLi as a readable, executable study.
+
+The names below are what most users need. Each is imported when it is first asked for, so that `import dearli`
+itself costs nothing. Everything else is reached by its module.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .evaluate import evaluate
+    from .io import DearliError
+    from .metrics import PanopticQuality
+    from .model import Segmenter, SegmenterConfig
+    from .panoptic import Panoptic, Taxonomy
+    from .predict import load_segmenter
+    from .train import TrainConfig, Trainer
+
 __version__ = "0.1.0"
+__all__ = [
+    "DearliError",
+    "Panoptic",
+    "PanopticQuality",
+    "Segmenter",
+    "SegmenterConfig",
+    "Taxonomy",
+    "TrainConfig",
+    "Trainer",
+    "evaluate",
+    "load_segmenter",
+]
+_MODULES = {
+    "DearliError": "io",
+    "Panoptic": "panoptic",
+    "PanopticQuality": "metrics",
+    "Segmenter": "model",
+    "SegmenterConfig": "model",
+    "Taxonomy": "panoptic",
+    "TrainConfig": "train",
+    "Trainer": "train",
+    "evaluate": "evaluate",
+    "load_segmenter": "predict",
+}
+
+
+def __getattr__(name: str) -> object:
+    "Import a public name when it is first asked for. Raises AttributeError for any other."
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    "List the public names with those that are there already."
+    return sorted({*globals(), *__all__})
