@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Two threads for the quickstart, which runs alone.
 quickstart: export OMP_NUM_THREADS := 2
 
-.PHONY: help install quickstart test types mutate format export execute readme docs docs-source clean
+.PHONY: help install quickstart test types mutate format export execute readme docs docs-source bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +66,9 @@ docs-source: install ## processed notebooks in _proc/, ready for Quarto or small
 
 docs: install ## the site in _docs/, without Quarto
 	@$(BIN)/python tools/docs.py
+
+bench: install ## time the parts of the small model
+	$(BIN)/dearli bench parts
 
 clean: ## remove everything that can be made again, except .venv
 	rm -rf _proc _docs build dist *.egg-info .last_checked

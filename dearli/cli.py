@@ -60,6 +60,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "loader": Command("official:bench_loader", "measure images per second of the loader"),
         "check": Command("official:bench_check", "measure the seconds that `dearli check` takes"),
         "model": Command("official:bench_model", "measure time and memory of the published model"),
+        "parts": Command("official:bench_parts", "measure the parts of the small model in milliseconds"),
         "flops": Command("official:bench_flops", "count floating-point operations"),
     },
     "quickstart": Command("study:quickstart", "run the study in miniature, with a report"),

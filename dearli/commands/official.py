@@ -17,7 +17,8 @@ from ..parity import compare, loader, speed
 from ..study.records import make_record
 
 # %% auto #0
-__all__ = ['import_file', 'tell', 'parity', 'write_bench', 'bench_loader', 'bench_check', 'bench_flops', 'bench_model']
+__all__ = ['import_file', 'tell', 'parity', 'write_bench', 'bench_loader', 'bench_check', 'bench_flops', 'bench_model',
+           'bench_parts']
 
 # %% ../../nbs/8-command/06_official_commands.ipynb #5b2276b7
 def import_file(
@@ -130,3 +131,15 @@ def bench_model(
     done = speed.bench_model(cfg, tell)
     write_bench("model", done, out)
     say(speed.speed_table(done), done, json)
+
+
+def bench_parts(
+    images: int = 8,  # scenes in a batch
+    seconds: float = 1.0,  # time spent on each part, at least
+    out: Path | None = None,  # JSON record to write, with commit, versions and hardware
+    json: bool = False,  # print JSON
+) -> None:
+    "Measure the parts of training and prediction with the small model, in milliseconds."
+    done = speed.bench_parts(images, seconds)
+    write_bench("parts", done, out)
+    say(speed.parts_table(done), done, json)
