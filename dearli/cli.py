@@ -176,7 +176,8 @@ def explain_os_error(
 ) -> str:
     "Say in one sentence which file could not be used, and what helps."
     if error.errno == ENOSPC:
-        return f"the disk is full{f', writing {error.filename}' if error.filename else ''}: free some space, then give the same command again."
+        where = f", writing {error.filename}" if error.filename else ""
+        return f"the disk is full{where}: free some space, then give the same command again."
     name = f"{error.filename}: " if error.filename else ""
     return f"{name}{error.strerror or error}: check the path and its permissions."
 

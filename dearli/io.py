@@ -176,7 +176,7 @@ def save_tensors(
     tensors: dict[str, Tensor],  # on any device; saved as they are, made contiguous
     metadata: dict[str, str] | None = None,  # strings that travel along
 ) -> None:
-    "Save tensors as safetensors, complete or not at all."
+    "Save tensors as safetensors, complete or not at all. Raises DearliError if they cannot be written."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -185,6 +185,10 @@ def save_tensors(
     try:
         save_file(flat, str(temporary), metadata=metadata or {})
         _publish(temporary, path)
+    except SafetensorError as e:
+        raise DearliError(
+            f"{path} cannot be written ({e}): free some space, or choose another folder."
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -254,8 +258,6 @@ def _explain(cls: type, values: typing.Any, mistakes: list, where: str) -> str:
         owner = _owner(cls, path)
         known = [f.name for f in fields(owner) if f.init]
         return f"{place} is not an option of {owner.__name__}: {nearest(str(path[-1]), known)}"
-    if kind == "value_error":
-        return f"{place}: {mistake['ctx']['error']}"
     return f"{place} is {given!r}: {_remedy([m for m in mistakes if m['input'] == given])}"
 
 
@@ -269,6 +271,8 @@ def _remedy(mistakes: list) -> str:
     "Say which values pydantic would take in place of a wrong one."
     first = mistakes[0]
     context = first.get("ctx", {})
+    if first["type"] == "value_error":
+        return str(context["error"])
     if first["type"] == "literal_error":
         return nearest(first["input"], re.findall("'([^']*)'", context["expected"]))
     if first["type"] == "dataclass_type":

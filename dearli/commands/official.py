@@ -53,18 +53,13 @@ def parity(
     json: bool = False,  # print JSON
 ) -> int:  # 1 if a difference is out of its limit
     "Compare every recorded tensor of the official code with ours."
-
-    def doing(part: str) -> None:
-        if not json:
-            tell(f"comparing {part}")
-
     where = data_path("reference") if folder is None else folder
-    comparisons = compare.parity(where, parts or None, doing)
+    comparisons = compare.parity(where, parts or None, tell)
     bad = [c for c in comparisons if not c.ok]
     lines = []
     for c in comparisons:
-        line = f"{c.part:16} {c.name:44} {c.difference:10.2e}  limit {c.limit:.0e}"
-        lines.append(f"{'ok  ' if c.ok else 'OUT '} {line}")
+        mark, limit = ("ok  " if c.ok else "OUT "), f"limit {c.limit:.0e}"
+        lines.append(f"{mark} {c.part:16} {c.name:44} {c.difference:10.2e}  {limit}")
     lines.append(f"{len(comparisons) - len(bad)} within their limits, {len(bad)} out")
     value = {"ok": not bad, "comparisons": [vars(c) | {"ok": c.ok} for c in comparisons]}
     say("\n".join(lines), value, json)

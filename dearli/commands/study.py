@@ -33,7 +33,7 @@ from dearli.study.run import (
 from ..study.tables import format_table, study_tables, summarise
 
 # %% auto #0
-__all__ = ['Study', 'At', 'Score', 'row_line', 'list_rows', 'table', 'run', 'train', 'score', 'oracle', 'quickstart',
+__all__ = ['Study', 'At', 'Score', 'row_line', 'row_lines', 'list_rows', 'table', 'run', 'train', 'score', 'oracle', 'quickstart',
            'dataset_of', 'starting']
 
 # %% ../../nbs/8-command/05_study_commands.ipynb #9761ab91
@@ -52,7 +52,20 @@ def row_line(
     needed = row["needs"]
     star = " " if needed["memory"] == memory else "*"
     hours = "- " if needed["hours"] is None else f"{needed['hours']:.{digits}f} h{star}"
-    return f"  {name:18}{row['title']:36}{hours:>9} {needed['weights']:82}{row['table']}"
+    title = f"  {name:18}{row['title']:36}"
+    return f"{title}{hours:>9} {needed['weights']:82}{row['table']}"
+
+
+def row_lines(
+    dataset: str,  # its name
+    rows: dict[str, dict],  # recipes, and what each needs
+) -> list[str]:
+    "Write what all rows of a dataset have in common, then one line for each."
+    common = next(iter(rows.values()))["needs"]
+    memory, source = common["memory"], common["from"].split(",")[0]
+    head = f"{dataset}: {common['data']}; memory: {memory}, * more, not published; hours: {source}"
+    digits = 2 if dataset == "shapes" else 0
+    return [head, *(row_line(name, row, memory, digits) for name, row in rows.items())]
 
 
 def list_rows(
@@ -66,10 +79,7 @@ def list_rows(
     for name in [dataset] if dataset else PRESETS:
         needed = {row: needs(row, recipe, name, records) for row, recipe in RECIPES.items()}
         every[name] = {k: {**to_dict(RECIPES[k]), "needs": n} for k, n in needed.items() if n}
-        common = next(iter(every[name].values()))["needs"]
-        memory, source = common["memory"], common["from"].split(",")[0]
-        lines += ["", f"{name}: {common['data']}; memory: {memory}, * more, not published; hours: {source}"]
-        lines += [row_line(k, r, memory, 2 if name == "shapes" else 0) for k, r in every[name].items()]
+        lines += ["", *row_lines(name, every[name])]
     say("\n".join(lines[1:]), every, json)
 
 
