@@ -23,7 +23,6 @@ setup(
     long_description_content_type="text/markdown",
     author=cfg["author"],
     author_email=cfg["author_email"],
-    url=cfg["git_url"],
     license="MIT",
     keywords=cfg["keywords"].split(),
     python_requires=f">={cfg['min_python']}",
