@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .predict import load_segmenter
     from .train import TrainConfig, Trainer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "DearliError",
     "Panoptic",
