@@ -29,7 +29,8 @@ from dearli.io import (
 from .model import Segmenter, SegmenterConfig, load_decoder_weights, load_decoder, trainable_parameters
 from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
-from .train import copy_parameters_
+from .config import read_run, read_taxonomy
+from .train import copy_parameters_, is_finished
 from .evaluate import segment
 
 # %% auto #0
@@ -93,13 +94,20 @@ def of_run(
     dict[str, Tensor], SegmenterConfig, dict
 ]:  # weights; sizes; backbone, taxonomy, alpha, perhaps options
     "Read a run's segmenter; DearliError if it is not finished or is a warm-up."
-    if not (run / "student.safetensors").exists():
-        raise DearliError(f"{run} holds no trained decoder: give a run folder, and finish its training first")
-    about = read_json(run / "config.json").get("segmenter")
-    if about is None:
+    config = read_run(run)
+    if not is_finished(run):
+        raise DearliError(f"{run} is not finished: run the command that started it again.")
+    if config.masks is not None:
         raise DearliError(
-            f"{run} does not say what it segments, as a warm-up: give the folder of a row's or of your own run"
+            f"{run} is a warm-up, which knows no classes: give the folder of a run that followed it."
         )
+    how = config.evaluation
+    about = {
+        "backbone": config.backbone,
+        "taxonomy": read_taxonomy(run).to_json(),
+        "alpha": how.alpha,
+        "options": {"short": how.short, "window": how.window},
+    }
     weights, cfg, _ = load_decoder(run / "student.safetensors")
     trunk = {} if cfg.freeze_backbone else load_tensors(run / "trunk.safetensors")[0]
     return weights | {TRUNK + k: v for k, v in trunk.items()}, cfg, about

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .records import spread
 from ..show import Drawing, bars
-from .run import find_recipe
+from .recipes import find_recipe
 from .tables import LABELS, find_table, markdown, paired_gains, printed_gain, signed, values
 
 # %% auto #0

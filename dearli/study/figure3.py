@@ -25,7 +25,8 @@ from ..panoptic import Panoptic
 from ..recognition import class_scores, mask_pool
 from ..world.scenes import SHAPES
 from ..show import Drawing, canvas, draw_panoptic, edges, look, series_colors, thickest
-from .run import ORACLES, backbone
+from .benchmarks import ORACLES
+from ..train import shared_backbone
 from .walkthrough import Walkthrough, choice, lines, slider
 
 # %% auto #0
@@ -90,7 +91,7 @@ def mask_embeddings(
     "Pool a scene's features under its true masks and carry them into CLIP's joint space (Eq. 4)."
     if title not in ORACLES:
         raise DearliError(f"backbone {title!r} is not in the figure: {nearest(title, ORACLES)}")
-    clip, item = backbone(ORACLES[title]), VAL[scene]
+    clip, item = shared_backbone(ORACLES[title]), VAL[scene]
     batch, _ = clip.prepare([item.image])
     masks = item.panoptic.masks()[None].to(batch.dtype) * 2 - 1
     return F.normalize(clip.embed(mask_pool(clip(batch).dense, masks))[0], dim=-1)
@@ -101,7 +102,7 @@ def rows_of(
     words: Words,  # vocabulary
 ) -> TextClassifier:
     "Text rows of a vocabulary, each name embedded once."
-    clip = backbone(ORACLES[title])
+    clip = shared_backbone(ORACLES[title])
     return TextClassifier(
         torch.cat([build_text_classifier(clip, [[n]]).embeddings for names in words.names for n in names]),
         [len(n) for n in words.names],

@@ -22,7 +22,8 @@ from ..predict import Predictor, load_segmenter
 from .records import read_records, spread
 from ..world.scenes import SHAPES
 from ..show import Drawing, bars, canvas, dots, draw_panoptic, look
-from .run import EMBEDDED, RECIPES
+from .benchmarks import EMBEDDED
+from .recipes import RECIPES
 from .walkthrough import Walkthrough, chips, choice, several, slider
 
 # %% auto #0

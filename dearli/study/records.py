@@ -5,44 +5,62 @@
 # %% ../../nbs/6-study/01_records.ipynb #0cf74763
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+from .. import __version__
+from ..config import SCHEMA
 from ..io import read_json
 
 # %% auto #0
-__all__ = ['PACKAGES', 'SCORES', 'commit', 'hardware', 'versions', 'make_record', 'read_records', 'spread', 'cell']
+__all__ = ['PACKAGES', 'SCORES', 'git', 'commit', 'hardware', 'versions', 'make_record', 'read_records', 'spread', 'cell']
 
 # %% ../../nbs/6-study/01_records.ipynb #b65aae17
-PACKAGES = ("dearli", "torch", "torchvision", "open_clip_torch", "timm", "segment-anything", "numpy", "scipy")
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "segment-anything", "numpy", "scipy")
 
 
-def commit() -> str | None:  # short hash, '+changes' when the tree differs from it; None outside a checkout
-    "The commit of this checkout."
-
-    def git(*args):
-        return subprocess.run(
-            ["git", *args], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
+def git(
+    folder: Path,  # inside a checkout
+    *words: str,  # of the command
+) -> str | None:  # what it printed; None if it failed or there is no git
+    "Run a git command and return what it prints."
     try:
-        return git("rev-parse", "--short=12", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "--", "*.py") else ""
-        )
-    except (OSError, subprocess.CalledProcessError, NameError):
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
         return None
+    return done.stdout.strip()
+
+
+def commit(
+    package: Path | None = None,  # folder of the package; None: this one
+) -> str | None:  # short hash, '+changes' when the code differs from it; None if it cannot be known
+    "Return the commit of dearli itself, from its checkout or from how it was installed."
+    package = package or Path(find_spec("dearli").origin).resolve().parent
+    top = git(package, "rev-parse", "--show-toplevel")
+    # installed inside somebody's repository, the commit there says nothing about dearli
+    own = top is not None and Path(top).resolve() == package.parent
+    if own and git(package, "ls-files", "--error-unmatch", "__init__.py") is not None:
+        changed = git(package, "status", "--porcelain", "--", "*.py")
+        return f"{git(package, 'rev-parse', '--short=12', 'HEAD')}{'+changes' if changed else ''}"
+    try:
+        origin = json.loads(distribution("dearli").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return None
+    return origin.get("vcs_info", {}).get("commit_id", "")[:12] or None
 
 
 def hardware() -> dict:  # cpu, cores, threads, memory in GB, gpu
-    "What this process runs on."
+    "Return what this process runs on."
     names = [
         line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")
     ]
@@ -57,22 +75,24 @@ def hardware() -> dict:  # cpu, cores, threads, memory in GB, gpu
 
 
 def _lines(path: str) -> list[str]:
-    "Lines of a text file, none where it does not exist."
+    "Return the lines of a text file, none where it does not exist."
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def versions() -> dict[str, str]:  # package -> version
-    "Versions of what the numbers depend on."
-    return {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}
+    "Return the versions of what the numbers depend on."
+    own = {"python": platform.python_version(), "dearli": __version__}
+    return own | {p: version(p) for p in PACKAGES}
 
 
 def make_record(
     kind: str,  # 'study', 'oracle', 'bench', ...
     **content,  # row, split, seed, config, time, metrics, ...
 ) -> dict:  # with date, commit, versions and hardware
-    "A result with everything needed to trust it."
+    "Return a result with everything that is needed to trust it."
     return {
         "kind": kind,
+        "schema": SCHEMA,
         **content,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "commit": commit(),
@@ -88,7 +108,7 @@ def read_records(
     folder: Path,  # searched recursively
     kind: str = "study",  # records of other kinds are passed over
 ) -> list[dict]:  # records, by file name
-    "Read every record below a folder."
+    "Read every record of a kind below a folder."
     records = [read_json(p) for p in sorted(Path(folder).rglob("*.json"))]
     return [r for r in records if isinstance(r, dict) and r.get("kind") == kind]
 
@@ -96,7 +116,7 @@ def read_records(
 def spread(
     values: Sequence[float],  # one per seed
 ) -> dict:  # mean, sd (None for one seed), n
-    "Mean and sample standard deviation over seeds."
+    "Return mean and sample standard deviation over seeds."
     return {
         "mean": statistics.fmean(values),
         "sd": statistics.stdev(values) if len(values) > 1 else None,
@@ -107,7 +127,7 @@ def spread(
 def cell(
     score: dict | None,  # from `spread`
 ) -> str:  # '23.4 ± 0.6', '23.4', or '-' where nothing was run
-    "One number of a table, with its standard deviation where there are several seeds."
+    "Return one number of a table, with its standard deviation where there are several seeds."
     if score is None:
         return "-"
     return f"{score['mean']:.1f}" + (f" ± {score['sd']:.1f}" if score["sd"] is not None else "")

@@ -16,7 +16,9 @@ from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
 from ..world.scenes import SHAPES
 from ..show import Drawing, bars, curves, dots, side_by_side
-from .run import EMBEDDED, StudyConfig, find_recipe, oracle_check, run_name, run_row, train_row
+from .benchmarks import EMBEDDED
+from .recipes import StudyConfig, find_recipe
+from .run import oracle_check, run_name, run_row, train_row
 from ..train import read_snapshots
 from ..evaluate import segment
 
@@ -94,7 +96,7 @@ def pseudo_history(
 ) -> Drawing:  # pseudo-labels over time, then the truth
     "How the pseudo-labels of one unlabelled scene develop."
     history = read_snapshots(Path(runs) / run_name(name, split, seed))
-    scene, steps = EMBEDDED.probe(split, seed, cfg)[probe], sorted(history)
+    scene, steps = EMBEDDED.probe(split, seed, cfg.probe)[probe], sorted(history)
     keep = sorted({steps[round(i * (len(steps) - 1) / (columns - 2))] for i in range(columns - 1)})
     panels = {f"step {s}": (scene.image, history[s][probe]) for s in keep} | {
         "truth (unseen)": (scene.image, scene.panoptic)
@@ -110,7 +112,7 @@ def pseudo_quality(
     runs: Path,  # run folders
 ) -> Drawing:  # PQ of the pseudo-labels against steps
     "How good the pseudo-labels of the probe scenes are as training goes on; possible only because their truth is known here."
-    truth, series = [e.panoptic for e in EMBEDDED.probe(split, seed, cfg)], {}
+    truth, series = [e.panoptic for e in EMBEDDED.probe(split, seed, cfg.probe)], {}
     for name in rows:
         history = read_snapshots(Path(runs) / run_name(name, split, seed))
         scores = {step: quality_of(labels, truth) for step, labels in history.items()}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..io import DearliError, data_path, nearest, read_json
 from .frequency import regroup
 from .records import SCORES, cell, spread
-from .run import EMBEDDED, RECIPES
+from .benchmarks import EMBEDDED
+from .recipes import RECIPES
 
 # %% auto #0
 __all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'published_value', 'printed_gain',
