@@ -26,7 +26,7 @@ from dearli.config import (
 from .criterion import CriterionConfig
 from .data.check import require
 from .data.partitions import own_partition, published, read_partition, write_partition
-from .data.sources import Data, Labels, PanopticSource, Source, open_data, open_labels, read_data_file
+from .data.sources import Data, Labels, Source, open_data, open_labels, read_data_file, shown_classes
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluate import evaluate, segment
 from .images import Part
@@ -46,8 +46,8 @@ from dearli.train import (
 
 # %% auto #0
 __all__ = ['ProjectConfig', 'image_keys', 'label_digests', 'describe_data', 'resolve_project', 'train_project', 'same_project',
-           'score_project', 'validation_images', 'picture_project', 'shortened', 'split_data', 'shown_classes',
-           'compare_project', 'compare_one', 'same_partition', 'compare_summary', 'compare_table']
+           'score_project', 'validation_images', 'picture_project', 'shortened', 'split_data', 'compare_project',
+           'compare_one', 'same_partition', 'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -298,13 +298,6 @@ def split_data(
         part = own_partition([p.name for p in source.images], split, seed, classes, file.name)
     write_partition(out, part)
     return {"file": str(out), "images": len(part.labelled), **part.how}
-
-
-def shown_classes(
-    source: Source,  # Labelled images
-) -> list[set[int]]:  # Per image, crowds left out
-    "Which classes each image shows; from the JSON where there is one, else from the masks"
-    return [source.shown(i) for i in range(len(source))]
 
 
 def compare_project(

@@ -19,13 +19,13 @@ from ..data.sources import open_data
 from ..io import atomic_write
 from ..predict import load_segmenter, read_review, segment_folder
 from dearli.project import (
-    OwnConfig,
-    compare_own,
+    ProjectConfig,
+    compare_project,
     compare_summary,
     compare_table,
-    picture_own,
-    score_own,
-    train_own,
+    picture_project,
+    score_project,
+    train_project,
 )
 from ..study.oracle import oracle_pq
 from ..study.records import SCORES
@@ -36,13 +36,15 @@ __all__ = ['Settings', 'CLIP', 'train', 'score', 'show', 'compare', 'review_line
 # %% ../../nbs/8-command/04_project_commands.ipynb #75b58ff5
 Settings = Annotated[
     Annotated[
-        OwnConfig,
-        tyro.conf.subcommand(name="paper", default=OwnConfig(), description="the published sizes, for a GPU"),
+        ProjectConfig,
+        tyro.conf.subcommand(
+            name="paper", default=ProjectConfig(), description="the published sizes, for a GPU"
+        ),
     ]
     | Annotated[
-        OwnConfig,
+        ProjectConfig,
         tyro.conf.subcommand(
-            name="small", default=OwnConfig.small(), description="a small model, for two processor cores"
+            name="small", default=ProjectConfig.small(), description="a small model, for two processor cores"
         ),
     ],
     tyro.conf.arg(name=""),
@@ -54,30 +56,31 @@ def train(
     run: Path,  # run folder
     only: Path | None = None,  # partition to use instead of the file's
     initial: Path | None = None,  # decoder to start from, such as one that was warmed up
-    cfg: Settings = OwnConfig(),  # backbone, sizes and steps
+    seed: int = 1,  # from which everything random is derived
+    cfg: Settings = ProjectConfig(),  # backbone, sizes and steps
 ) -> None:
     "Check a dataset, then train on it."
-    print(train_own(file, run, cfg, only, initial=initial))
+    print(train_project(file, run, cfg, seed, only, initial=initial))
 
 
 def score(
     run: Positional[Path],  # run folder of a finished run
-    data: Path,  # dataset file with [validation]
+    data: Path | None = None,  # dataset file with [validation]; by default the one of the run
     json: bool = False,  # print JSON
 ) -> None:
     "Score a finished run on the validation images of its dataset file."
-    scores = score_own(data, run, progress=not json)
+    scores = score_project(run, data, progress=not json)
     say("  ".join(f"{s} {scores[s]:.1f}" for s in SCORES), scores, json)
 
 
 def show(
     run: Positional[Path],  # run folder of a finished run
     out: Path,  # picture to write, .png or .jpg as the format needs
-    data: Path,  # dataset file with [validation]
+    data: Path | None = None,  # dataset file with [validation]; by default the one of the run
     count: int = 4,  # images to draw
 ) -> None:
     "Draw images, truth and predictions of a finished run."
-    kind, picture = picture_own(data, run, count).encoded(dpi=110)
+    kind, picture = picture_project(run, data, count).encoded(dpi=110)
     path = out.with_suffix(".png" if kind == "image/png" else ".jpg")
     with atomic_write(path, "wb") as f:
         f.write(picture)
@@ -90,11 +93,11 @@ def compare(
     runs: Path,  # folder for partitions, run folders and records
     seeds: tuple[int, ...] = (0, 1, 2),  # of partition, initial weights and batches
     unbalanced: bool = False,  # let classes be missing from the labelled images
-    cfg: Settings = OwnConfig(),  # backbone, sizes and steps
+    cfg: Settings = ProjectConfig(),  # backbone, sizes and steps
     json: bool = False,  # print JSON
 ) -> None:
     "Train with labels only and with the unlabelled images too, and compare both over seeds."
-    records = compare_own(file, labelled, runs, seeds, not unbalanced, cfg, progress=not json)
+    records = compare_project(file, labelled, runs, seeds, not unbalanced, cfg, progress=not json)
     summary = compare_summary(records)
     say("\n" + compare_table(summary), {"summary": summary, "records": records}, json)
 
@@ -152,7 +155,7 @@ def name_masks(
     return {"images": len(subset), "scores": result.scores.to_json(), "classes": classes}
 
 
-CLIP = OwnConfig().backbone
+CLIP = ProjectConfig().backbone
 
 
 def oracle(

@@ -20,14 +20,12 @@ from ..io import DearliError, data_path, to_dict
 from ..study import report
 from ..study.benchmarks import PRESETS, Dataset, Place, needs, open_benchmark, preset
 from ..study.records import SCORES, read_records
+from ..study.recipes import RECIPES, StudyConfig, find_recipe
 from dearli.study.run import (
-    RECIPES,
-    StudyConfig,
-    find_recipe,
     run_name,
     run_oracle,
     run_study,
-    score_row,
+    score_run,
     train_row,
 )
 from ..study.tables import format_table, study_tables, summarise
@@ -124,7 +122,9 @@ def run(
     every = tuple(n for n, r in RECIPES.items() if f"{r.backbone} {r.size}" in bench.backbones)
     names = every if rows == ("all",) else rows
     splits = split or bench.splits[:1]
-    records = run_study(names, splits, seed, bench, cfg=cfg, runs=runs, results=results, progress=not json)
+    records = run_study(
+        names, splits, seed, bench, settings=cfg, runs=runs, results=results, progress=not json
+    )
     say("\n" + format_table(summarise(records, bench.name)), records, json)
 
 
@@ -149,17 +149,11 @@ def score(
     seed: int = 0,  # seed of the run
     runs: Path = Path("runs/study"),  # folder of run folders
     at: At = Place(),  # dataset and material
-    cfg: Study = StudyConfig(),  # sizes and steps, as of the training
     json: bool = False,  # print JSON
 ) -> None:
-    "Score a trained row on the validation images."
+    "Score a trained row on the validation images, with the settings of its run folder."
     bench = open_benchmark(at)
-    name, split = find_recipe(row).trains or row, split or bench.splits[0]
-    folder = bench.run_root(runs) / run_name(name, split, seed)
-    if not (folder / "student.safetensors").exists():
-        raise DearliError(f"{folder} holds no trained decoder: run `dearli study train {row}` first")
-    trained = train_row(name, split, seed, cfg, runs, bench=bench)
-    metrics = score_row(row, trained, cfg, runs, not json, bench)
+    metrics = score_run(row, split or bench.splits[0], seed, runs, not json, bench)
     say("  ".join(f"{s} {metrics[s]:.1f}" for s in SCORES), metrics, json)
 
 

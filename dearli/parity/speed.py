@@ -12,36 +12,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
+import psutil
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
-from ..clip import TextClassifier, load_backbone
-from ..criterion import Criterion, CriterionConfig, Points, Targets
-from ..io import DearliError, seeded, to_dict
+from ..augment import ViewConfig, unlabelled_views
+from ..clip import TextClassifier, build_text_classifier, load_backbone
+from ..criterion import Criterion, CriterionConfig, Points, Targets, pad_targets
+from ..data.vocabularies import vocabulary
 from ..inference import panoptic_batch, semantic_batch
+from ..io import DearliError, seeded, to_dict
+from ..metrics import PanopticQuality
 from ..model import Segmenter, SegmenterConfig, param_groups
 from ..panoptic import Panoptic
 from ..query_decoder import Prediction, predict_stages
+from ..recognition import zero_shot
 from ..teacher import Ema
 from ..config import RunConfig, TrainConfig
-from ..data.vocabularies import vocabulary
+from ..world.scenes import SHAPES, scene
 
 # %% auto #0
 __all__ = ['OFFICIAL', 'SOURCE', 'PUBLISHED_SIZES', 'SpeedConfig', 'speed_model', 'speed_batch', 'Clock', 'timed_forward',
            'timed_step', 'speed_optimizer', 'compare', 'peak_memory', 'top_operators', 'count_flops', 'bench_flops',
-           'speed_runs', 'bench_model', 'speed_table']
+           'speed_runs', 'bench_model', 'speed_table', 'speed_parts', 'bench_parts', 'parts_table']
 
 # %% ../../nbs/7-parity/04_speed.ipynb #d964ea26
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
-    "What is timed; the defaults are the paper's sizes."
+    "Sizes and number of runs of the benchmark; the defaults are the paper's sizes."
 
-    backbone: str = (
-        "open_clip:convnext_base_w_320"  # for `clip.load_backbone`; without a tag its weights are random
-    )
+    # for `clip.load_backbone`; without a tag its weights are random
+    backbone: str = "open_clip:convnext_base_w_320"
     vocabulary: str = "ade20k"  # a shipped list of classes
     size: int = 640  # height and width of the image in pixels
     segments: int = 16  # labelled segments of the training image
@@ -54,17 +58,16 @@ class SpeedConfig:
 
     @property
     def comparable(self) -> bool:  # image, model and backbone as in `OFFICIAL`
-        "Whether the official figures are for this size."
-        return (
-            self.size == 640 and self.model == SegmenterConfig.paper() and "convnext_base_w" in self.backbone
-        )
+        "Tell whether the official figures are for this size."
+        published = self.size == 640 and "convnext_base_w" in self.backbone
+        return published and self.model == SegmenterConfig.paper()
 
     @classmethod
     def tiny(
         cls,
         **options,  # fields to change
     ) -> SpeedConfig:
-        "Everything in small, for tests."
+        "Make everything small, for tests."
         small = dict(
             backbone="shapes-random",
             size=64,
@@ -80,23 +83,22 @@ class SpeedConfig:
 # %% ../../nbs/7-parity/04_speed.ipynb #2ac2ef91
 def speed_model(
     cfg: SpeedConfig,  # sizes
-) -> Segmenter:  # in evaluation mode, with random weights and text rows
-    "A model that is right in everything but its values."
-    names = vocabulary(cfg.vocabulary)
+) -> Segmenter:  # in evaluation mode, with random weights and text embeddings
+    "Make a model of the right sizes."
+    taxonomy = vocabulary(cfg.vocabulary)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         backbone = load_backbone(cfg.backbone)
         width = backbone.embed(torch.zeros(1, 1, backbone.dense_channels)).shape[-1]
-        rows = F.normalize(torch.randn(sum(map(len, names.vocabulary)), width), dim=-1)
-        return Segmenter(
-            backbone, names, TextClassifier(rows, [len(v) for v in names.vocabulary]), cfg.model
-        ).eval()
+        counts = [len(names) for names in taxonomy.vocabulary]
+        classifier = TextClassifier(F.normalize(torch.randn(sum(counts), width), dim=-1), counts)
+        return Segmenter(backbone, taxonomy, classifier, cfg.model).eval()
 
 
 def speed_batch(
     cfg: SpeedConfig,  # sizes
 ) -> tuple[list[UInt8[Tensor, "3 s s"]], Targets]:  # one image, its classes and masks
-    "A picture of noise, labelled in bands."
+    "Draw an image of noise, labelled in horizontal bands."
     image = torch.randint(256, (3, cfg.size, cfg.size), dtype=torch.uint8, generator=seeded("speed"))
     band = torch.arange(cfg.size) * cfg.segments // cfg.size
     masks = (band == torch.arange(cfg.segments)[:, None])[:, None].expand(-1, cfg.size, -1)
@@ -104,29 +106,29 @@ def speed_batch(
 
 # %% ../../nbs/7-parity/04_speed.ipynb #7ff7b6c5
 class Clock:
-    "Wall and CPU seconds of named stretches, run by run."
+    "Keep wall and CPU seconds of named stretches, run by run."
 
     def __init__(self):
-        self.seen: dict[str, list[tuple[float, float]]] = {}
+        self.runs: dict[str, list[tuple[float, float]]] = {}
 
     @contextmanager
     def __call__(
         self,
         name: str,  # of the stretch
     ) -> Iterator[None]:
-        "Time what is done inside."
-        self.seen.setdefault(name, [])  # outer stretches first
+        "Time what is done inside the `with` block."
+        self.runs.setdefault(name, [])  # outer stretches first
         wall, cpu = time.perf_counter(), time.process_time()
         yield
-        self.seen[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+        self.runs[name].append((time.perf_counter() - wall, time.process_time() - cpu))
 
     def medians(
         self,
         warmups: int,  # first runs to leave out
     ) -> dict[str, dict[str, float]]:  # by stretch: seconds, cpu_seconds, and the range of the wall seconds
-        "The middle run of every stretch."
+        "Return the median run of every stretch."
         table = {}
-        for name, runs in self.seen.items():
+        for name, runs in self.runs.items():
             wall, cpu = zip(*runs[warmups:])
             table[name] = {
                 "seconds": median(wall),
@@ -143,31 +145,26 @@ def timed_forward(
     images: list[UInt8[Tensor, "3 s s"]],  # one image
     alpha: float,  # exponent of CLIP in the ensemble
     clock: Clock,  # to write into
-) -> tuple[
-    Float[Tensor, "b q c1"], Prediction, Panoptic, Tensor
-]:  # class logits, decoder output, panoptic and semantic result
+) -> tuple[Tensor, Prediction, Panoptic, Tensor]:  # class logits, decoder output, panoptic, semantic result
     "Evaluate one image under the clock."
-    decoder = model.decoder
+    decoder, isthing = model.decoder, model.taxonomy.isthing
     with clock("evaluation forward"):
-        prepared, [size] = model.prepare(images)
+        prepared, sizes = model.prepare(images)
         padded = tuple(prepared.shape[-2:])
         with clock("backbone"):
             features = model.features(prepared)
         with clock("pixel decoder"):
             fine, maps = decoder.pixels(features.pyramid)
         with clock("query decoder"):
-            prediction = predict_stages(
-                decoder.queries(fine, maps, False), fine, decoder.head, model.classifier
-            )
+            states = decoder.queries(fine, maps, False)
+            prediction = predict_stages(states, fine, decoder.head, model.classifier)
         with clock("ensemble"):
             logits = model.class_logits(features, prediction, alpha)
         with clock("semantic"):
-            semantic = semantic_batch(logits, prediction.mask_logits, padded, [size])[0]
+            semantic = semantic_batch(logits, prediction.mask_logits, padded, sizes)
         with clock("panoptic"):
-            panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, [size])[
-                0
-            ]
-    return logits, prediction, panoptic, semantic
+            panoptic = panoptic_batch(logits, prediction.mask_logits, isthing, padded, sizes)
+    return logits, prediction, panoptic[0], semantic[0]
 
 # %% ../../nbs/7-parity/04_speed.ipynb #6893396a
 def timed_step(
@@ -190,9 +187,8 @@ def timed_step(
         with clock("step: backward"):
             total.backward()
         with clock("step: clip"):
-            torch.nn.utils.clip_grad_norm_(
-                [p for g in optimizer.param_groups for p in g["params"]], TrainConfig.clip
-            )
+            parameters = [p for g in optimizer.param_groups for p in g["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, TrainConfig.clip)
         with clock("step: AdamW"):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -202,11 +198,10 @@ def timed_step(
 def speed_optimizer(
     model: Segmenter,  # whose decoder is trained
 ) -> torch.optim.Optimizer:
-    "AdamW with the groups and rates of a run."
+    "Make AdamW with the groups and rates of a run."
     groups = param_groups(model, TrainConfig.lr, TrainConfig.weight_decay)
-    return torch.optim.AdamW(
-        [{k: v for k, v in g.items() if k != "names"} for g in groups], lr=TrainConfig.lr
-    )
+    plain = [{key: value for key, value in group.items() if key != "names"} for group in groups]
+    return torch.optim.AdamW(plain, lr=TrainConfig.lr)
 
 # %% ../../nbs/7-parity/04_speed.ipynb #3c14967a
 OFFICIAL = {  # name of a stretch -> seconds (low, high), aim
@@ -220,35 +215,31 @@ OFFICIAL = {  # name of a stretch -> seconds (low, high), aim
     "EMA update": (0.19, 0.19, 5.0),
     "pseudo-label": (0.21, 0.21, 2.0),
 }
-SOURCE = "official code, medians on another machine with 2 CPU cores, one image of 640x640: published reference values, not measured here"
+SOURCE = (
+    "official code, medians on another machine with 2 CPU cores, one image of 640x640: "
+    "published reference values, not measured here"
+)
 
 
 def compare(
     line: dict[str, float],  # seconds and cpu_seconds of a stretch
     name: str,  # of the stretch
     threads: int,  # of this process
-) -> dict:  # the same, with `official`, `ratio`, `ratio_cpu` and, where there is an aim, `aim` and `reached`
+) -> dict:  # with `official`, `ratio`, `ratio_cpu` and, where there is an aim, `aim` and `reached`
     "Set a stretch beside the official figure."
     if name not in OFFICIAL:
         return {"name": name, **line}
-    *official, aim = OFFICIAL[name]
-    middle = sum(official) / 2
+    low, high, aim = OFFICIAL[name]
+    middle = (low + high) / 2
     # the second ratio is a bound: our CPU seconds, shared evenly by the threads of an idle machine
-    ratios = {
-        "official": official,
-        "ratio": middle / line["seconds"],
-        "ratio_cpu": middle / (line["cpu_seconds"] / threads),
-    }
-    return {
-        "name": name,
-        **line,
-        **ratios,
-        **({} if aim is None else {"aim": aim, "reached": ratios["ratio"] >= aim}),
-    }
+    bound = middle / (line["cpu_seconds"] / threads)
+    ratio = middle / line["seconds"]
+    facts = {"name": name, **line, "official": [low, high], "ratio": ratio, "ratio_cpu": bound}
+    return facts if aim is None else facts | {"aim": aim, "reached": ratio >= aim}
 
 # %% ../../nbs/7-parity/04_speed.ipynb #54161bc6
 def peak_memory() -> float | None:  # megabytes (10^6 bytes); None where the system does not tell
-    "Largest resident size of this process so far."
+    "Measure the largest resident size of this process so far."
     try:
         import resource
     except ImportError:
@@ -261,7 +252,7 @@ def top_operators(
     run: Callable,  # without arguments
     rows: int,  # how many operators
 ) -> list[dict]:  # operator, calls, CPU seconds of its own, share of all
-    "The operators that cost most by themselves."
+    "Profile one run and list the operators that cost most by themselves."
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own log lines are no result
     with profile(activities=[ProfilerActivity.CPU]) as prof:
         run()
@@ -288,7 +279,7 @@ PUBLISHED_SIZES = {
 def count_flops(
     cfg: SpeedConfig,  # sizes
 ) -> dict[str, int]:  # 'backbone' and 'decoder'
-    "Floating-point operations of one forward pass with the predictions of every stage, as in training; counted by `torch.utils.flop_counter`."
+    "Count floating-point operations of one forward pass with the predictions of every stage, as in training."
     model, (images, _) = speed_model(cfg).requires_grad_(False), speed_batch(cfg)
     prepared, _ = model.prepare(images)
     with FlopCounterMode(display=False) as first:
@@ -302,11 +293,9 @@ def bench_flops(
     sizes: dict[str, str] = PUBLISHED_SIZES,  # name -> backbone
     cfg: SpeedConfig = SpeedConfig(),  # everything else
 ) -> dict:  # 'image' (side in pixels) and 'flops'
-    "Operations of the published sizes."
-    return {
-        "image": cfg.size,
-        "flops": {name: count_flops(replace(cfg, backbone=backbone)) for name, backbone in sizes.items()},
-    }
+    "Count the operations of the published sizes."
+    flops = {name: count_flops(replace(cfg, backbone=backbone)) for name, backbone in sizes.items()}
+    return {"image": cfg.size, "flops": flops}
 
 # %% ../../nbs/7-parity/04_speed.ipynb #808ba377
 def speed_runs(
@@ -314,38 +303,30 @@ def speed_runs(
     model: Segmenter,  # from `speed_model`
     clock: Clock,  # to write into
 ) -> dict[str, Callable]:  # the stretches with an aim, in the order in which they should run
-    "What is run, each a function without arguments."
+    "List what is run, each a function without arguments."
     images, targets = speed_batch(cfg)
     logits, prediction, *_ = timed_forward(model, images, cfg.alpha, Clock())
-    ema, optimizer, criterion, size = (
-        Ema(model.decoder),
-        speed_optimizer(model),
-        Criterion(cfg.criterion),
-        (cfg.size, cfg.size),
-    )
+    ema, optimizer, criterion = Ema(model.decoder), speed_optimizer(model), Criterion(cfg.criterion)
+    size, isthing = (cfg.size, cfg.size), model.taxonomy.isthing
 
-    def label():
+    def label() -> None:
         with clock("pseudo-label"):
-            panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, size, [size])
+            panoptic_batch(logits, prediction.mask_logits, isthing, size, [size])
 
-    def follow():
+    def follow() -> None:
         with clock("EMA update"):
             ema.update(model.decoder, 10)
 
+    def step() -> None:
+        timed_step(model.train(), optimizer, criterion, (images, targets), clock)
+
+    evaluate = partial(timed_forward, model.eval(), images, cfg.alpha, clock)
     return {
         "pseudo-label": label,
-        "evaluation forward": partial(timed_forward, model.eval(), images, cfg.alpha, clock),
+        "evaluation forward": evaluate,
         "EMA update": follow,
-        "training step": partial(
-            _train, model, partial(timed_step, model, optimizer, criterion, (images, targets), clock)
-        ),
+        "training step": step,
     }
-
-
-def _train(model: Segmenter, step: Callable) -> float:
-    "A step in training mode."
-    model.train()
-    return step()
 
 # %% ../../nbs/7-parity/04_speed.ipynb #820244e0
 def bench_model(
@@ -355,8 +336,7 @@ def bench_model(
     "Time one evaluation and one training step, beside the official figures; raises `DearliError` without runs."
     if cfg.runs < 1:
         raise DearliError(f"runs={cfg.runs} leaves nothing to time: ask for at least 1")
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    clock, threads = Clock(), torch.get_num_threads()
+    load, clock, threads = round(psutil.getloadavg()[0], 2), Clock(), torch.get_num_threads()
     model = speed_model(cfg)
     memory = {"model built": peak_memory()}
     runs = speed_runs(cfg, model, clock)
@@ -365,56 +345,114 @@ def bench_model(
         for _ in range(cfg.warmups + cfg.runs):
             run()
         memory[name] = peak_memory()
-    lines = clock.medians(cfg.warmups)
     lines = [
         compare(line, name, threads) if cfg.comparable else {"name": name, **line}
-        for name, line in lines.items()
+        for name, line in clock.medians(cfg.warmups).items()
     ]
     unexplained = [line["name"] for line in lines if line["name"] in runs and not line.get("reached", False)]
-    busy = load is not None and load > (os.cpu_count() or 1)
     return {
-        "lines": _rounded(lines),
+        "lines": [_rounded(line) for line in lines],
         "peak_memory_mb": memory,
-        "profiles": {k: top_operators(runs[k], cfg.operators) for k in unexplained},
+        "profiles": {name: top_operators(runs[name], cfg.operators) for name in unexplained},
         "official": SOURCE if cfg.comparable else None,
         "threads": threads,
         "load_before": load,
-        "shared_machine": busy,
+        "shared_machine": load > (psutil.cpu_count() or 1),
         "config": to_dict(cfg),
     }
 
 
-def _rounded(lines: list[dict]) -> list[dict]:
-    "Numbers to four digits behind the point."
-    return [{k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()} for line in lines]
+def _rounded(line: dict) -> dict:
+    "Round numbers to four digits behind the point."
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in line.items()}
 
 # %% ../../nbs/7-parity/04_speed.ipynb #5900b81f
 def speed_table(
     done: dict,  # from `bench_model`
 ) -> str:
-    "The result as text."
-    rows = [
-        f"{'':20}{'wall s':>9}{'CPU s':>9}" + f"{'official':>10}  ratio (bound)  aim" * bool(done["official"])
+    "Write the result as text."
+    header = f"{'':20}{'wall s':>9}{'CPU s':>9}"
+    rows = [header + f"{'official':>10}  ratio (bound)  aim" if done["official"] else header]
+    rows += [_speed_line(line) for line in done["lines"]]
+    rows += [
+        f"peak memory after {name}: {megabytes} MB" for name, megabytes in done["peak_memory_mb"].items()
     ]
-    for line in done["lines"]:
-        text = f"{line['name']:20}{line['seconds']:9.3f}{line['cpu_seconds']:9.3f}"
-        if "ratio" in line:
-            low, high = line["official"]
-            text += f"{f'{low:g}' if low == high else f'{low:g}-{high:g}':>10}  {line['ratio']:.2f} ({line['ratio_cpu']:.2f})"
-        if "aim" in line:
-            text = f"{text:66}{line['aim']:g}x {'reached' if line['reached'] else 'missed'}"
-        rows.append(text)
-    rows += [f"peak memory after {k}: {v} MB" for k, v in done["peak_memory_mb"].items()]
     for name, table in done["profiles"].items():
+        rows += ["", f"{name}: operators by CPU time of their own"]
         rows += [
-            "",
-            f"{name}: operators by CPU time of their own",
-            *(f"{r['operator']:44}{r['calls']:6}{r['seconds']:9.3f} s {r['share']:6.1%}" for r in table),
+            f"{line['operator']:44}{line['calls']:6}{line['seconds']:9.3f} s {line['share']:6.1%}"
+            for line in table
         ]
-    notes = [
-        f"{done['threads']} threads, load {done['load_before']} before the run",
-        done["official"] or "another size than the official figures, so nothing is compared",
-    ]
+    rows += ["", f"{done['threads']} threads, load {done['load_before']} before the run"]
+    rows.append(done["official"] or "another size than the official figures, so nothing is compared")
     if done["shared_machine"]:
-        notes.append("other work ran on this machine: wall seconds are too long, look at CPU seconds")
-    return "\n".join([*rows, "", *notes])
+        rows.append("other work ran on this machine: wall seconds are too long, look at CPU seconds")
+    return "\n".join(rows)
+
+
+def _speed_line(line: dict) -> str:
+    "Write one stretch, beside the official figure where there is one."
+    text = f"{line['name']:20}{line['seconds']:9.3f}{line['cpu_seconds']:9.3f}"
+    if "ratio" in line:
+        low, high = line["official"]
+        official = f"{low:g}" if low == high else f"{low:g}-{high:g}"
+        text += f"{official:>10}  {line['ratio']:.2f} ({line['ratio_cpu']:.2f})"
+    if "aim" in line:
+        text = f"{text:66}{line['aim']:g}x {'reached' if line['reached'] else 'missed'}"
+    return text
+
+# %% ../../nbs/7-parity/04_speed.ipynb #9ce8fe89
+def speed_parts(
+    images: int,  # scenes in a batch
+) -> dict[str, Callable[[], object]]:  # by name
+    "List the parts of training and prediction with the small model, each a function without arguments."
+    scenes = [scene(("bench", i)) for i in range(images)]
+    pictures, truth = [s.image for s in scenes], scenes[0].panoptic
+    backbone, criterion = load_backbone("shapes-conv"), Criterion()
+    classifier = build_text_classifier(backbone, SHAPES.vocabulary)
+    model = Segmenter(backbone, SHAPES, classifier, SegmenterConfig.tiny()).train()
+    prepared, _ = model.prepare(pictures)
+    features = model.features(prepared)
+    prediction = model.decode(features)
+    masks = prediction.mask_logits.detach()
+    targets = pad_targets([s.panoptic.targets() for s in scenes], prepared.shape[-2:])
+
+    def learn() -> None:
+        criterion(model.decode(features), targets)["total"].backward()
+        model.decoder.zero_grad()
+
+    return {
+        "draw one scene": lambda: scene(("bench", 0)),
+        "views of one image": lambda: unlabelled_views(pictures[0], ViewConfig.tiny(), seeded("bench")),
+        "backbone": lambda: model.features(prepared),
+        "decoder": lambda: model.decode(features, aux=False),
+        "matching and losses": lambda: criterion(prediction, targets),
+        "decoder, losses, backward": learn,
+        "zero-shot posterior": lambda: zero_shot(backbone, features.dense, masks, classifier),
+        "prediction with ensemble": lambda: model.eval().predict(pictures, alpha=0.4),
+        "panoptic quality, one image": lambda: PanopticQuality(SHAPES).update(truth, truth),
+    }
+
+
+def bench_parts(
+    images: int = 8,  # scenes in a batch
+    seconds: float = 1.0,  # spent on each part, at least
+) -> dict:  # images, threads, and `milliseconds` by part: median and interquartile range
+    "Time the parts of the small model on drawn scenes."
+    from torch.utils.benchmark import Timer  # loads tools for compilers: only where it is used
+
+    threads, times = torch.get_num_threads(), {}
+    for name, part in speed_parts(images).items():
+        timer = Timer("part()", globals={"part": part}, num_threads=threads)
+        took = timer.blocked_autorange(min_run_time=seconds)
+        times[name] = {"median": round(1e3 * took.median, 3), "iqr": round(1e3 * took.iqr, 3)}
+    return {"images": images, "threads": threads, "milliseconds": times}
+
+
+def parts_table(
+    done: dict,  # from `bench_parts`
+) -> str:
+    "Write the result as text."
+    times = done["milliseconds"].items()
+    lines = [f"{line['median']:10.2f} ms  ± {line['iqr'] / 2:7.2f}  {name}" for name, line in times]
+    return "\n".join([*lines, f"medians, batches of {done['images']} scenes, {done['threads']} threads"])

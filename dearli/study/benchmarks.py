@@ -20,7 +20,7 @@ from ..config import DataConfig, MaskConfig, TrainConfig, differences, digest
 from ..criterion import CriterionConfig
 from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
-from ..data.sources import Data, Source, open_data
+from ..data.sources import Data, Source, open_data, shown_classes
 from ..data.vocabularies import vocabulary
 from ..images import Example, ImageFolder, read_image
 from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
@@ -401,9 +401,8 @@ def image_counts(
 ) -> Tensor:  # (C,) images in which each class appears
     "Return the class frequencies of a dataset, from its JSON alone."
     counts = torch.zeros(len(source.taxonomy), dtype=torch.int64)
-    for a in source.annotations:
-        for c in {s["category_id"] for s in a["segments_info"] if not s.get("iscrowd")}:
-            counts[source.taxonomy.index(c, source.name)] += 1
+    for classes in shown_classes(source):
+        counts[list(classes)] += 1
     return counts
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #7fdb48e0
