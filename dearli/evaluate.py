@@ -21,7 +21,7 @@ from .inference import panoptic_batch, semantic_batch
 from .io import DearliError
 from .metrics import MeanIoU, PanopticQuality
 from .model import Segmenter, resize_for_test
-from .panoptic import Panoptic, Segments
+from .panoptic import Panoptic, Segments, size_of
 
 # %% auto #0
 __all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'stitch', 'enlarge', 'segment_windows', 'segment',
@@ -46,11 +46,10 @@ def segment_whole(
     semantic: bool = True,  # also make the maps of classes
 ) -> Results:
     "Segment whole images in one forward pass."
-    classes, masks, places = model.predict_logits(images, alpha, short)
-    panoptic = panoptic_batch(
-        classes, masks, model.taxonomy.isthing, *places, object_threshold, overlap_threshold
-    )
-    return Results(panoptic, semantic_batch(classes, masks, *places) if semantic else [])
+    classes, masks, frame = model.predict_logits(images, alpha, short)
+    things, thresholds = model.taxonomy.isthing, (object_threshold, overlap_threshold)
+    panoptic = panoptic_batch(classes, masks, things, *frame, *thresholds)
+    return Results(panoptic, semantic_batch(classes, masks, *frame) if semantic else [])
 
 # %% ../nbs/3-method/10_evaluate.ipynb #19e5ebf1
 class Span(NamedTuple):
@@ -93,7 +92,8 @@ class Mosaic:
     ):
         "Paint the stuff in the core of one window."
         (y, top, bottom), (x, left, right) = window
-        here, core = result.ids[top - y : bottom - y, left - x : right - x], self.ids[top:bottom, left:right]
+        here = result.ids[top - y : bottom - y, left - x : right - x]
+        core = self.ids[top:bottom, left:right]
         stuff = result.segments.select(~result.segments.isthing)
         for i, category in zip(stuff.id.tolist(), stuff.category.tolist()):
             if (here == i).any():
@@ -162,18 +162,22 @@ def segment_windows(
     alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
     short: int | None = None,  # shorter edge to which the image is scaled; None for its own size
     window: int = 640,  # side of a window, at that size
-    **options: float,  # thresholds and `semantic`, see `segment_whole`
+    object_threshold: float = 0.0,  # smallest class score, exclusive
+    overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
+    semantic: bool = True,  # also make the map of classes; zeros otherwise
 ) -> tuple[Panoptic, Int[Tensor, "h w"]]:  # result and map of classes, at the image's size
     "Segment one image window by window."
     (small,) = resize_for_test([image], short)
-    scaled, size = tuple(small.shape[-2:]), tuple(image.shape[-2:])
+    scaled, size = size_of(small), size_of(image)
     windows = list(product(cover(scaled[0], window), cover(scaled[1], window)))
-    crops = [small[:, y : y + window, x : x + window] for (y, _, _), (x, _, _) in windows]
-    found = segment_whole(model, crops, alpha, **options)
+    corners = [(y.start, x.start) for y, x in windows]
+    crops = [small[:, y : y + window, x : x + window] for y, x in corners]
+    found = segment_whole(model, crops, alpha, None, object_threshold, overlap_threshold, semantic)
     result = stitch(scaled, windows, [p.to("cpu") for p in found.panoptic])
     classes = torch.zeros(scaled, dtype=torch.long)
     for ((y, top, bottom), (x, left, right)), part in zip(windows, found.classes):
-        classes[top:bottom, left:right] = part.cpu()[top - y : bottom - y, left - x : right - x]
+        core = part[top - y : bottom - y, left - x : right - x]
+        classes[top:bottom, left:right] = core.cpu()
     return result.with_ids(enlarge(result.ids, size)), enlarge(classes, size)
 
 # %% ../nbs/3-method/10_evaluate.ipynb #4daac6f6
@@ -183,13 +187,16 @@ def segment(
     alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
     short: int | None = None,  # shorter edge to which images are scaled; None for their own size
     window: int | None = None,  # side of overlapping windows at that size; None for whole images
-    **options: float,  # thresholds and `semantic`, see `segment_whole`
+    object_threshold: float = 0.0,  # smallest class score, exclusive
+    overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
+    semantic: bool = True,  # also make the maps of classes
 ) -> Results:
     "Segment images, whole or through windows."
+    options = object_threshold, overlap_threshold, semantic
     if window is None:
-        return segment_whole(model, images, alpha, short, **options)
-    pairs = [segment_windows(model, image, alpha, short, window, **options) for image in images]
-    return Results([panoptic for panoptic, _ in pairs], [classes for _, classes in pairs])
+        return segment_whole(model, images, alpha, short, *options)
+    pairs = [segment_windows(model, image, alpha, short, window, *options) for image in images]
+    return Results([p for p, _ in pairs], [c for _, c in pairs] if semantic else [])
 
 # %% ../nbs/3-method/10_evaluate.ipynb #a65d1d4a
 @runtime_checkable
@@ -210,7 +217,8 @@ def evaluate(
     progress: bool = False,  # show a bar
     short: int | None = None,  # shorter edge to which images are scaled; None for their own size
     window: int | None = None,  # side of overlapping windows at that size; None for whole images
-    **thresholds: float,  # `object_threshold` and `overlap_threshold`
+    object_threshold: float = 0.0,  # smallest class score, exclusive
+    overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
 ) -> dict[str, dict]:  # `panoptic` and `semantic`, see `PanopticScores` and `SemanticScores`
     "Score a segmenter on a labelled dataset. Raises `DearliError` if the dataset is empty."
     if not len(dataset):
@@ -220,7 +228,8 @@ def evaluate(
     quality, iou = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
     for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
         examples = [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
-        results = segment(model, [e.image for e in examples], alpha, short, window, **thresholds)
+        images = [example.image for example in examples]
+        results = segment(model, images, alpha, short, window, object_threshold, overlap_threshold)
         for example, panoptic, classes in zip(examples, *results):
             truth = labelled(example)
             quality.update(panoptic.to("cpu"), truth)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from .augment import fuse_stuff
-from .panoptic import Panoptic, Segments
-from .recognition import posterior
+from .panoptic import Panoptic, Segments, size_of
+from .recognition import posterior, resize
 
 # %% auto #0
 __all__ = ['BAND', 'kept_queries', 'bands', 'resolve_overlaps', 'panoptic_inference', 'merge_queries', 'semantic_scores',
@@ -35,44 +35,41 @@ def bands(
     mask_logits: Float[Tensor, "n h w"],  # masks of one image
     up: int = 1,  # whole factor by which they are enlarged
     size: tuple[int, int] | None = None,  # part of the enlarged map that counts, all by default
-) -> Iterator[
-    Float[Tensor, "r ow n"]
-]:  # rows of the enlarged map from top to bottom, queries last; may be written to
+) -> Iterator[Float[Tensor, "r ow n"]]:  # rows of the enlarged map, queries last; may be written to
     "Enlarge mask logits bilinearly, a few rows at a time."
     n, h, w = mask_logits.shape
     height, width = size or (h * up, w * up)
-    count = BAND * (1 if mask_logits.device.type == "cpu" else 64) // max(1, n * w * up**2)
-    rows = min(max(1, count), h)
+    numbers = BAND if mask_logits.device.type == "cpu" else 64 * BAND
+    rows = min(max(1, numbers // max(1, n * w * up**2)), h)
     for top in range(0, -(-height // up), rows):
         low, high = max(top - 1, 0), min(top + rows + 1, h)
         part = mask_logits[None, :, low:high].clone(memory_format=torch.channels_last)
         if up > 1:
             part = F.interpolate(part, ((high - low) * up, w * up), mode="bilinear")
-        yield part[0, :, (top - low) * up : min((top + rows) * up, height) - low * up, :width].permute(
-            1, 2, 0
-        )
+        first, last = top * up, min((top + rows) * up, height)
+        yield part[0, :, first - low * up : last - low * up, :width].permute(1, 2, 0)
 
 # %% ../nbs/3-method/06_inference.ipynb #4a9f6560
 def resolve_overlaps(
     rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
     score: Float[Tensor, "n"],  # their class scores
     overlap_threshold: float,  # smallest share of its own mask a query must win
-) -> tuple[
-    Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]
-]:  # winner, inside its mask, query stays
+) -> tuple[Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]]:  # winner, inside, query stays
     "Find the winner of every pixel, whether it is inside the winner's mask, and which queries stay."
-    best, winner, own, half = [], [], 0, score / 2
+    maxima, winners, half = [], [], score / 2
+    own = torch.zeros_like(score, dtype=torch.double)  # pixels inside the mask of each query
     for logits in rows:
         claim = logits.sigmoid_().mul_(score)
-        for told, found in zip((best, winner), claim.max(-1)):
-            told.append(found)  # half the time of `argmax` on a CPU
-        own = own + torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
-    best, winner = torch.cat(best), torch.cat(winner)
-    sure = best >= half[winner]
+        best, winner = claim.max(-1)  # half the time of `argmax` on a CPU
+        maxima.append(best)
+        winners.append(winner)
+        own += torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
+    winner = torch.cat(winners)
+    inside = torch.cat(maxima) >= half[winner]
     won = winner.flatten().bincount(minlength=len(score))
-    both = torch.zeros_like(won).index_add_(0, winner.flatten(), sure.flatten().long())
+    both = torch.zeros_like(won).index_add_(0, winner.flatten(), inside.flatten().long())
     # double: the ratio of two integers is compared with a decimal threshold
-    return winner, sure, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
+    return winner, inside, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
 
 # %% ../nbs/3-method/06_inference.ipynb #d0edb9f2
 @torch.no_grad()
@@ -85,9 +82,8 @@ def panoptic_inference(
 ) -> Panoptic:  # ids from 1 in query order, 0 = nothing
     "Merge queries into one segment per pixel."
     keep, score, label = kept_queries(class_logits, object_threshold)
-    return merge_queries(
-        bands(mask_logits[keep]), mask_logits.shape[1:], score, label, isthing, overlap_threshold
-    )
+    rows = bands(mask_logits[keep])
+    return merge_queries(rows, size_of(mask_logits), score, label, isthing, overlap_threshold)
 
 
 def merge_queries(
@@ -99,16 +95,14 @@ def merge_queries(
     overlap_threshold: float = 0.8,  # smallest share of its own mask a query must win
 ) -> Panoptic:  # ids from 1 in query order, 0 = nothing
     "Merge kept queries into one segment per pixel."
-    isthing = isthing.to(label.device)
+    device = label.device
     if not len(score):
-        return Panoptic(
-            torch.zeros(size, dtype=torch.int32, device=label.device), Segments.empty(label.device)
-        )
-    winner, sure, stays = resolve_overlaps(rows, score, overlap_threshold)
-    ids, opens = fuse_stuff(label, isthing[label], stays)
-    chosen = opens.nonzero()[:, 0]
-    columns = [x[chosen] for x in (ids, label, isthing[label], torch.zeros_like(opens), score.float())]
-    return Panoptic(torch.where(sure, ids[winner], 0).int(), Segments(*columns))
+        return Panoptic(torch.zeros(size, dtype=torch.int32, device=device), Segments.empty(device))
+    winner, inside, stays = resolve_overlaps(rows, score, overlap_threshold)
+    things = isthing.to(device)[label]
+    ids, opens = fuse_stuff(label, things, stays)
+    table = Segments(ids, label, things, score=score.float()).select(opens)
+    return Panoptic(torch.where(inside, ids[winner], 0).int(), table)
 
 # %% ../nbs/3-method/06_inference.ipynb #8ad1c2ab
 @torch.no_grad()
@@ -136,11 +130,6 @@ def restore_masks(
 ) -> Float[Tensor, "n oh ow"]:
     "Enlarge mask logits to the padded frame, crop to the image, resize to the output."
 
-    def resize(x, s):
-        return x if tuple(x.shape[-2:]) == tuple(s) else F.interpolate(x, tuple(s), mode="bilinear")
-
-    if not len(mask_logits):
-        return mask_logits.new_zeros(0, *(output or size))  # interpolation refuses an empty batch
     masks = mask_logits[None].contiguous(memory_format=torch.channels_last)  # a third of the time on a CPU
     return resize(resize(masks, padded)[..., : size[0], : size[1]], output or size)[0]
 
@@ -153,7 +142,7 @@ def restored(
 ) -> Iterator[Float[Tensor, "r ow n"]]:  # rows from top to bottom, queries last
     "Give what `restore_masks` gives, a few rows at a time."
     up, rest = divmod(padded[0], mask_logits.shape[1])
-    once = not rest and padded[1] == up * mask_logits.shape[2] and tuple(output or size) == tuple(size)
+    once = not rest and padded[1] == up * mask_logits.shape[2] and (output or size) == size
     return bands(mask_logits, up, size) if once else bands(restore_masks(mask_logits, padded, size, output))
 
 # %% ../nbs/3-method/06_inference.ipynb #694cf931
@@ -188,13 +177,7 @@ def semantic_batch(
     "Choose the best class of every pixel of every image, each at its own size."
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):
-        classes = posterior(x.float())[:, :-1]
-        results.append(
-            torch.cat(
-                [
-                    (rows.sigmoid_() @ classes).max(-1).indices
-                    for rows in restored(m.float(), padded, size, output)
-                ]
-            )
-        )
+        classes, bands_of_image = posterior(x.float())[:, :-1], restored(m.float(), padded, size, output)
+        best = [(rows.sigmoid_() @ classes).max(-1).indices for rows in bands_of_image]
+        results.append(torch.cat(best))
     return results

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from .io import DearliError
 from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['overlaps', 'match', 'Quality', 'ClassTable', 'PanopticScores', 'PanopticQuality', 'SemanticScores', 'MeanIoU']
+__all__ = ['overlaps', 'match', 'excused_pixels', 'Quality', 'ClassTable', 'PanopticScores', 'PanopticQuality', 'SemanticScores',
+           'MeanIoU']
 
 # %% ../nbs/1-ground/03_metrics.ipynb #5a3f4e82
 def overlaps(
@@ -27,7 +29,8 @@ def overlaps(
     "Count shared pixels of true and predicted segments, void first. Raises `DearliError` if sizes differ."
     if prediction.size != truth.size:
         raise DearliError(
-            f"a prediction of {prediction.size} pixels meets a truth of {truth.size}: predict at the size of the annotation."
+            f"a prediction of {prediction.size} pixels meets a truth of {truth.size}: "
+            "predict at the size of the annotation."
         )
     m, n = len(truth.segments) + 1, len(prediction.segments) + 1
     # int32 halves the traffic; m * n stays far below 2**31
@@ -42,18 +45,29 @@ def match(
     crowd: Bool[np.ndarray, "m"],  # crowd per true segment
 ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m"], Bool[np.ndarray, "n"]]:
     "Find the IoU of matched pairs (0 elsewhere), missed true segments and false predictions."
-    inner, void = shared[1:, 1:], shared[0, 1:]
-    area = shared[:, 1:].sum(0)
+    inner, void, area = shared[1:, 1:], shared[0, 1:], shared[:, 1:].sum(0)
     union = area - void + shared[1:].sum(1)[:, None] - inner
     possible = (truth[:, None] == prediction) & ~crowd[:, None] & (inner > 0)
     iou = np.divide(inner, union, out=np.zeros(inner.shape), where=possible)
     iou[iou <= 0.5] = 0
-    excused = void.copy()
-    last = {c: g for g, c in enumerate(truth) if crowd[g]}  # one crowd row per class
+    missed = ~crowd & ~iou.any(1)
+    false = ~iou.any(0) & (area > 0) & (2 * excused_pixels(shared, prediction, truth, crowd) <= area)
+    return iou, missed, false
+
+
+def excused_pixels(
+    shared: Int[np.ndarray, "m+1 n+1"],  # from `overlaps`
+    prediction: Int[np.ndarray, "n"],  # class per predicted segment
+    truth: Int[np.ndarray, "m"],  # class per true segment
+    crowd: Bool[np.ndarray, "m"],  # crowd per true segment
+) -> Int[np.ndarray, "n"]:
+    "Count the pixels of every prediction that lie on void or on a crowd of its own class."
+    excused = shared[0, 1:].copy()
+    last = {c: g for g, c in enumerate(truth) if crowd[g]}  # as in panopticapi, one crowd per class
     for p, c in enumerate(prediction):
         if c in last:
-            excused[p] += inner[last[c], p]
-    return iou, ~crowd & ~iou.any(1), ~iou.any(0) & (area > 0) & (2 * excused <= area)
+            excused[p] += shared[1 + last[c], 1 + p]
+    return excused
 
 # %% ../nbs/1-ground/03_metrics.ipynb #c38dcc8d
 @dataclass(frozen=True)
@@ -85,9 +99,12 @@ class ClassTable:
         rows: Bool[np.ndarray, "c"] | None = None,  # which classes; None for all
     ) -> Quality:
         "Average over the classes that occurred."
-        rows = (self.tp + self.fp + self.fn > 0) & (True if rows is None else np.asarray(rows))
-        mean = lambda v: float(v[rows].mean()) if rows.any() else math.nan
-        return Quality(mean(self.pq), mean(self.sq), mean(self.rq), int(rows.sum()))
+        occurred = self.tp + self.fp + self.fn > 0
+        kept = occurred if rows is None else occurred & np.asarray(rows)
+        if not kept.any():
+            return Quality(math.nan, math.nan, math.nan, 0)
+        pq, sq, rq = (float(column[kept].mean()) for column in (self.pq, self.sq, self.rq))
+        return Quality(pq, sq, rq, int(kept.sum()))
 
 # %% ../nbs/1-ground/03_metrics.ipynb #60ea3448
 @dataclass(frozen=True, eq=False)
@@ -102,21 +119,23 @@ class PanopticScores:
 
     def to_json(self) -> dict:
         "Convert to plain values; NaN becomes null."
-        plain = lambda o: {f.name: _json(getattr(o, f.name)) for f in fields(o)}
-        return {k: plain(getattr(self, k)) for k in ("all", "things", "stuff", "per_class")} | {
-            "images": self.images
-        }
+        parts = {k: _columns(getattr(self, k)) for k in ("all", "things", "stuff", "per_class")}
+        return parts | {"images": self.images}
 
     def __repr__(self) -> str:
-        rows = [
-            f"{k:<7}{q.pq:6.1f} PQ{q.sq:6.1f} SQ{q.rq:6.1f} RQ  {q.n} classes"
-            for k in ("all", "things", "stuff")
-            for q in [getattr(self, k)]
-        ]
-        return "\n".join(rows + [f"{self.images} images"])
+        lines = []
+        for name, q in (("all", self.all), ("things", self.things), ("stuff", self.stuff)):
+            values = f"{q.pq:6.1f} PQ{q.sq:6.1f} SQ{q.rq:6.1f} RQ"
+            lines.append(f"{name:<7}{values}  {q.n} classes")
+        return "\n".join([*lines, f"{self.images} images"])
 
 
-def _json(value):
+def _columns(table: Quality | ClassTable | SemanticScores) -> dict:
+    "Convert a table to plain values by column."
+    return {f.name: _json(getattr(table, f.name)) for f in fields(table)}
+
+
+def _json(value: Any) -> Any:
     "Convert one value to what JSON can hold."
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -140,16 +159,15 @@ class PanopticQuality:
         self,
         prediction: Panoptic,  # at the size of the truth
         truth: Panoptic,  # on the same device
-    ) -> "PanopticQuality":
+    ) -> PanopticQuality:
         "Count one image. Raises `DearliError` for different sizes or a class outside the taxonomy."
-        p, t, crowd = (
-            o.cpu().numpy()
-            for o in (prediction.segments.category, truth.segments.category, truth.segments.iscrowd)
-        )
+        found, true = prediction.segments, truth.segments
+        p, t, crowd = (o.cpu().numpy() for o in (found.category, true.category, true.iscrowd))
         for c in (p, t):
             if len(c) and not 0 <= c.min() <= c.max() < len(self.taxonomy):
                 raise DearliError(
-                    f"a segment has class {c.max()}, but taxonomy {self.taxonomy.name} has {len(self.taxonomy)}: use one taxonomy for both."
+                    f"a segment has class {c.max()}, but taxonomy {self.taxonomy.name} "
+                    f"has {len(self.taxonomy)}: use one taxonomy for both."
                 )
         iou, missed, false = match(overlaps(prediction, truth), p, t, crowd)
         self.tp += self._count(t[iou.any(1)])
@@ -159,7 +177,8 @@ class PanopticQuality:
         self.images += 1
         return self
 
-    def _count(self, classes):
+    def _count(self, classes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "c"]:
+        "Count how often every class occurs."
         return np.bincount(classes, minlength=len(self.taxonomy))
 
     def state(self) -> dict[str, Tensor]:
@@ -220,7 +239,7 @@ class SemanticScores:
 
     def to_json(self) -> dict:
         "Convert to plain values; NaN becomes null."
-        return {f.name: _json(getattr(self, f.name)) for f in fields(self)}
+        return _columns(self)
 
 
 class MeanIoU:
@@ -232,35 +251,31 @@ class MeanIoU:
         ignore: int = 255,  # value without a class in semantic maps
     ):
         self.taxonomy, self.ignore = taxonomy, ignore
-        self.confusion = np.zeros(
-            (len(taxonomy), len(taxonomy) + 1), np.int64
-        )  # true class; predicted class or none
+        c = len(taxonomy)
+        self.confusion = np.zeros((c, c + 1), np.int64)  # true class; predicted class or none
 
     def update(
         self,
         prediction: Panoptic | Int[Tensor, "h w"],  # at the size of the truth
         truth: Panoptic | Int[Tensor, "h w"],  # on the same device
-    ) -> "MeanIoU":
+    ) -> MeanIoU:
         "Count one image. Raises `DearliError` for different sizes or a class outside the taxonomy."
         p, t = (o.semantic(self.ignore) if isinstance(o, Panoptic) else o for o in (prediction, truth))
         c = len(self.taxonomy)
         if p.shape != t.shape:
             raise DearliError(
-                f"a prediction of {tuple(p.shape)} pixels meets a truth of {tuple(t.shape)}: predict at the size of the annotation."
+                f"a prediction of {tuple(p.shape)} pixels meets a truth of {tuple(t.shape)}: "
+                "predict at the size of the annotation."
             )
         for o in (p, t):
             if (wrong := (o != self.ignore) & ((o < 0) | (o >= c))).any():
                 raise DearliError(
-                    f"a map has class {o[wrong][0]}, but taxonomy {self.taxonomy.name} has {c} and {self.ignore} for none: correct the map."
+                    f"a map has class {o[wrong][0]}, but taxonomy {self.taxonomy.name} has {c} "
+                    f"and {self.ignore} for none: correct the map."
                 )
-        known = t != self.ignore
-        p = torch.where(p == self.ignore, c, p)
-        self.confusion += (
-            torch.bincount((t.long() * (c + 1) + p)[known], minlength=c * (c + 1))
-            .view(c, c + 1)
-            .cpu()
-            .numpy()
-        )
+        pair = t.long() * (c + 1) + torch.where(p == self.ignore, c, p)
+        counts = torch.bincount(pair[t != self.ignore], minlength=c * (c + 1))
+        self.confusion += counts.view(c, c + 1).cpu().numpy()
         return self
 
     def state(self) -> dict[str, Tensor]:

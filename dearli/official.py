@@ -11,6 +11,7 @@ import pickle
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 from pathlib import Path
 import numpy as np
 import timm
@@ -18,15 +19,23 @@ import torch
 import torch.nn.functional as F
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
-from .clip import Backbone, ImageNetBackbone, TextClassifier, load_backbone, build_text_classifier
+from dearli.clip import (
+    Backbone,
+    ClipBackbone,
+    ImageNetBackbone,
+    TextClassifier,
+    load_backbone,
+    text_classifier,
+)
 from .io import DearliError, load_tensors, save_tensors, to_dict
 from .model import Decoder, Segmenter, SegmenterConfig, load_decoder_weights
 from .panoptic import Taxonomy
 
 # %% auto #0
 __all__ = ['NAMES', 'CLIPS', 'RESNETS', 'RESNET_NAMES', 'SWINS', 'SWIN_NAMES', 'rename', 'official_name', 'own_name',
-           'ArrayUnpickler', 'read_official', 'read_config', 'clip_shapes', 'PadFirst', 'Swin', 'trunk_name',
-           'make_trunk', 'read_backbone', 'Imported', 'compare', 'translate', 'import_checkpoint', 'check_weights']
+           'ArrayUnpickler', 'read_official', 'read_config', 'Shapes', 'clip_shapes', 'PadFirst', 'Swin', 'trunk_name',
+           'make_trunk', 'read_backbone', 'NamedBackbone', 'Imported', 'compare', 'translate', 'import_checkpoint',
+           'check_weights']
 
 # %% ../nbs/4-use/02_official.ipynb #0e0834e6
 _PIXELS, _PREDICTOR = "sem_seg_head.pixel_decoder.", "sem_seg_head.predictor."
@@ -78,13 +87,16 @@ def rename(
     for old, new in table:
         if found := re.match(re.escape(old).replace(r"\{\}", r"(\d+)"), name):
             return new.format(*found.groups()) + name[found.end() :]
+    return None
 
 
 def official_name(
     name: str,  # our name of a decoder parameter
 ) -> str:  # its name in the official code
-    "Name a decoder parameter as the official code does."
-    return rename(name, NAMES)
+    "Name a decoder parameter as the official code does. Raises `KeyError` if it is not one."
+    if (official := rename(name, NAMES)) is None:
+        raise KeyError(name)
+    return official
 
 
 def own_name(
@@ -137,8 +149,10 @@ def read_official(
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError, KeyError) as e:
+        reason = str(e).splitlines()[0][:120]
         raise DearliError(
-            f"{path} is not a plain file of weights ({str(e).splitlines()[0][:120]}): it was not opened further, get it from its source again"
+            f"{path} is not a plain file of weights ({reason}): "
+            "it was not opened further, get it from its source again"
         ) from None
     state = content.get("model", content) if isinstance(content, dict) else {}
     state = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
@@ -152,66 +166,80 @@ def _count(
     prefix: str,  # up to the number
 ) -> int:  # largest number plus one
     "Count numbered layers."
-    return 1 + max((int(n[len(prefix) :].split(".")[0]) for n in names if n.startswith(prefix)), default=-1)
+    numbers = [int(n.removeprefix(prefix).split(".")[0]) for n in names if n.startswith(prefix)]
+    return 1 + max(numbers, default=-1)
 
 
 def read_config(
     state: dict[str, Tensor],  # official names
     heads: int = 8,  # attention heads, not visible in the shapes
-) -> tuple[
-    SegmenterConfig, dict[int, int], int
-]:  # configuration, backbone channels by stride, width of the head
+) -> tuple[SegmenterConfig, dict[int, int], int]:  # configuration, backbone channels, width of the head
     "Read the configuration off the shapes. Raises `DearliError` naming a needed tensor that is missing."
 
-    class Shapes(dict):
-        def __missing__(self, name):
-            raise DearliError(
-                f"the checkpoint has no {name}: it is no DEARLi, FC-CLIP or Mask2Former model with a deformable pixel decoder"
-            )
-
     shape = Shapes({n: tuple(t.shape) for n, t in state.items()})
-    levels = shape[_PIXELS + "transformer.level_embed"][0]
+    (levels, _), layer = shape[_PIXELS + "transformer.level_embed"], _ENCODER.format(0)
+    queries, dim = shape[_PREDICTOR + "query_feat.weight"]
     strides = tuple(4 * 2**i for i in range(levels, 0, -1))
-    layer, predictor = _ENCODER.format(0), _PREDICTOR
-    linear = predictor + "class_embed.weight" in shape
     cfg = SegmenterConfig(
-        head="linear" if linear else "language",
+        head="linear" if _PREDICTOR + "class_embed.weight" in shape else "language",
         levels=strides,
         mask_stride=4,
         heads=heads,
-        dim=shape[predictor + "query_feat.weight"][1],
+        dim=dim,
         mask_dim=shape[_PIXELS + "mask_features.weight"][0],
         points=shape[layer + "self_attn.attention_weights.weight"][0] // (heads * levels),
         pixel_layers=_count(shape, _ENCODER.split("{")[0]),
         pixel_ffn=shape[layer + "linear1.weight"][0],
         layers=_count(shape, _FFN.split("{")[0]),
         ffn=shape[_FFN.format(0) + "linear1.weight"][0],
-        queries=shape[predictor + "query_feat.weight"][0],
-        mask_pooling=predictor + "_mask_pooling_proj.1.weight" in shape,
+        queries=queries,
+        mask_pooling=_PREDICTOR + "_mask_pooling_proj.1.weight" in shape,
     )
     channels = {s: shape[f"{_PIXELS}input_proj.{i}.0.weight"][1] for i, s in enumerate(strides)}
-    width = (
-        shape[predictor + "class_embed.weight"][0] - 1
-        if linear
-        else shape[predictor + "class_embed.layers.2.weight"][0]
-    )
-    return cfg, channels | {4: shape[_PIXELS + "adapter_1.weight"][1]}, width
+    return cfg, channels | {4: shape[_PIXELS + "adapter_1.weight"][1]}, _head_width(shape)
+
+
+class Shapes(dict[str, tuple[int, ...]]):
+    "Hold the shapes of a checkpoint by name. Raises `DearliError` for a name that is missing."
+
+    def __missing__(self, name: str):
+        raise DearliError(
+            f"the checkpoint has no {name}: "
+            "it is not a DEARLi, FC-CLIP or Mask2Former model with a deformable pixel decoder"
+        )
+
+
+def _head_width(shape: Shapes) -> int:
+    "Count the classes of a linear head, or the dimensions of a language head's joint space."
+    if (linear := _PREDICTOR + "class_embed.weight") in shape:
+        return shape[linear][0] - 1
+    return shape[_PREDICTOR + "class_embed.layers.2.weight"][0]
 
 # %% ../nbs/4-use/02_official.ipynb #99760ae6
-CLIPS = {
-    (128, 640): "convnext_base_w_320",
-    (192, 768): "convnext_large_d_320",
-}  # (channels at stride 4, joint width)
-RESNETS = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}  # blocks per stage
-RESNET_NAMES = [("backbone.stem.conv1.norm.", "bn1."), ("backbone.stem.conv1.", "conv1.")] + [
-    row
-    for i in range(4)
-    for row in (
-        *((f"backbone.res{i + 2}.{{}}.conv{k}.norm.", f"layer{i + 1}.{{}}.bn{k}.") for k in (1, 2, 3)),
-        (f"backbone.res{i + 2}.{{}}.shortcut.norm.", f"layer{i + 1}.{{}}.downsample.1."),
-        (f"backbone.res{i + 2}.{{}}.shortcut.", f"layer{i + 1}.{{}}.downsample.0."),
-        (f"backbone.res{i + 2}.", f"layer{i + 1}."),
-    )
+# by channels at stride 4 and joint width
+CLIPS = {(128, 640): "convnext_base_w_320", (192, 768): "convnext_large_d_320"}
+# by blocks per stage
+RESNETS: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101"}
+
+
+def _stage_names(
+    stage: int,  # stage of a ResNet in timm, from 1
+) -> list[tuple[str, str]]:
+    "Give the rows of one stage for the table of ResNet names."
+    official, ours = f"backbone.res{stage + 1}.", f"layer{stage}."
+    norms = [(f"{official}{{}}.conv{k}.norm.", f"{ours}{{}}.bn{k}.") for k in (1, 2, 3)]
+    return [
+        *norms,
+        (f"{official}{{}}.shortcut.norm.", f"{ours}{{}}.downsample.1."),
+        (f"{official}{{}}.shortcut.", f"{ours}{{}}.downsample.0."),
+        (official, ours),
+    ]
+
+
+RESNET_NAMES = [
+    ("backbone.stem.conv1.norm.", "bn1."),
+    ("backbone.stem.conv1.", "conv1."),
+    *(row for stage in (1, 2, 3, 4) for row in _stage_names(stage)),
 ]
 SWINS = {  # width, blocks and heads per stage, window
     "swin:tiny": (96, (2, 2, 6, 2), (3, 6, 12, 24), 7),
@@ -225,11 +253,8 @@ SWIN_NAMES = [
     *((f"backbone.layers.{i}.downsample.", f"trunk.layers_{i + 1}.downsample.") for i in range(3)),
     ("backbone.layers.{}.", "trunk.layers_{}."),
 ]
-_TABLES = (
-    "relative_position_index",
-    "attn_mask",
-    "num_batches_tracked",
-)  # made anew, or of no use in evaluation
+# made anew, or of no use in evaluation
+_TABLES = ("relative_position_index", "attn_mask", "num_batches_tracked")
 
 
 def clip_shapes(
@@ -238,11 +263,8 @@ def clip_shapes(
     "List the tensors of a CLIP without making them."
     import open_clip
 
-    cfg = {
-        k: v
-        for k, v in open_clip.get_model_config(model).items()
-        if k in ("embed_dim", "vision_cfg", "text_cfg")
-    }
+    config, parts = open_clip.get_model_config(model), ("embed_dim", "vision_cfg", "text_cfg")
+    cfg = {k: config[k] for k in parts if k in config}
     with torch.device("meta"):
         return {k: tuple(v.shape) for k, v in open_clip.CLIP(**cfg).state_dict().items()}
 
@@ -250,9 +272,10 @@ def clip_shapes(
 class PadFirst(SwinTransformerBlock):
     "Pad the map of a Swin block before its windows are shifted."
 
-    def _attn(self, x):
+    def _attn(self, x: Tensor) -> Tensor:
         (h, w), (wh, ww) = x.shape[1:3], self.window_size
-        return super()._attn(F.pad(x, (0, 0, 0, -w % ww, 0, -h % wh)))[:, :h, :w]
+        padded = F.pad(x, (0, 0, 0, -w % ww, 0, -h % wh))
+        return super()._attn(padded)[:, :h, :w]
 
 
 class Swin(nn.Module):
@@ -282,9 +305,13 @@ class Swin(nn.Module):
             if isinstance(m, SwinTransformerBlock):
                 m.__class__ = PadFirst
 
-    def forward(self, images):
+    def forward(
+        self,
+        images: Tensor,  # normalised (b 3 h w)
+    ) -> list[Tensor]:
         "Give maps at strides 4, 8, 16 and 32."
-        return [norm(m).permute(0, 3, 1, 2).contiguous() for norm, m in zip(self.norms, self.trunk(images))]
+        maps = [norm(m) for norm, m in zip(self.norms, self.trunk(images))]
+        return [m.permute(0, 3, 1, 2).contiguous() for m in maps]
 
 # %% ../nbs/4-use/02_official.ipynb #a8caaebd
 def trunk_name(
@@ -293,9 +320,10 @@ def trunk_name(
     "Recognise a backbone of Mask2Former by its shapes."
     if resnet := RESNETS.get(tuple(_count(state, f"backbone.res{i}.") for i in (2, 3, 4, 5))):
         return f"timm:{resnet}"
-    tables = [state.get(f"backbone.layers.{i}.blocks.0.attn.relative_position_bias_table") for i in range(4)]
-    if any(t is None for t in tables) or "backbone.norm0.weight" not in state:
+    names = [f"backbone.layers.{i}.blocks.0.attn.relative_position_bias_table" for i in range(4)]
+    if any(n not in state for n in (*names, "backbone.norm0.weight")):
         return None
+    tables = [state[n] for n in names]
     blocks = tuple(_count(state, f"backbone.layers.{i}.blocks.") for i in range(4))
     window = (math.isqrt(tables[0].shape[0]) + 1) // 2
     facts = len(state["backbone.norm0.weight"]), blocks, tuple(t.shape[1] for t in tables), window
@@ -315,31 +343,44 @@ def read_backbone(
     state: dict[str, Tensor],  # official names, those under `backbone.`
     channels: dict[int, int],  # by stride
     width: int,  # of the joint space
-) -> tuple[
-    str | None, dict[str, Tensor], dict[str, tuple]
-]:  # name, tensors, expected shapes by official name
-    "Name the backbone and its tensors; the name is None if it cannot be carried over."
+) -> NamedBackbone:
+    "Name the backbone and its tensors; the name is None if it cannot be converted."
     prefix = "backbone.clip_model."
     if any(n.startswith(prefix) for n in state):
-        model = CLIPS.get((channels[4], width))
-        if model is None:
-            raise DearliError(
-                f"no known CLIP has {channels[4]} channels at stride 4 and {width} joint dimensions: give a base or large ConvNeXt model"
-            )
-        return (
-            f"open_clip:{model}",
-            {n.removeprefix(prefix): t for n, t in state.items()},
-            {prefix + n: s for n, s in clip_shapes(model).items()},
-        )
+        return _read_clip(state, prefix, channels[4], width)
     if (name := trunk_name(state)) is None:
-        return None, {}, {}
+        return NamedBackbone(None, {}, {})
     with torch.device("meta"):
         trunk, names = make_trunk(name)
-    back = [(ours, theirs) for theirs, ours in names]
-    expected = {
-        rename(n, back): tuple(t.shape) for n, t in trunk.state_dict().items() if not n.endswith(_TABLES)
-    }
-    return name, {rename(n, names): t for n, t in state.items() if n in expected}, expected
+    shapes = {n: tuple(t.shape) for n, t in trunk.state_dict().items() if not n.endswith(_TABLES)}
+    expected = _renamed(shapes, [(ours, theirs) for theirs, ours in names])
+    return NamedBackbone(name, _renamed({n: state[n] for n in expected if n in state}, names), expected)
+
+
+class NamedBackbone(NamedTuple):
+    "Hold what a checkpoint says of its backbone."
+
+    name: str | None  # for `load_backbone` or `make_trunk`; None if it cannot be converted
+    tensors: dict[str, Tensor]  # under the names of open_clip or timm
+    expected: dict[str, tuple[int, ...]]  # shapes by official name
+
+
+def _renamed(values: dict[str, Any], table: list[tuple[str, str]]) -> dict[str, Any]:
+    "Rename the keys by a table that knows all of them."
+    pairs = [(rename(n, table), value) for n, value in values.items()]
+    return {n: value for n, value in pairs if n is not None}
+
+
+def _read_clip(state: dict[str, Tensor], prefix: str, channels: int, width: int) -> NamedBackbone:
+    "Name a CLIP and its tensors. Raises `DearliError` for one of unknown sizes."
+    if (model := CLIPS.get((channels, width))) is None:
+        raise DearliError(
+            f"no known CLIP has {channels} channels at stride 4 and {width} joint dimensions: "
+            "give a base or large ConvNeXt model"
+        )
+    tensors = {n.removeprefix(prefix): t for n, t in state.items()}
+    expected = {prefix + n: s for n, s in clip_shapes(model).items()}
+    return NamedBackbone(f"open_clip:{model}", tensors, expected)
 
 # %% ../nbs/4-use/02_official.ipynb #957064fc
 @dataclass
@@ -360,31 +401,31 @@ class Imported:
         name = self.backbone_name or ""
         if not name:
             raise DearliError(
-                f"the backbone of this {self.kind} checkpoint is not made here: pass a backbone with channels {self.channels}"
+                f"the backbone of this {self.kind} checkpoint is not made here: "
+                f"pass a backbone with channels {self.channels}"
             )
         if name.startswith("open_clip"):
             backbone = load_backbone(name)
+            assert isinstance(backbone, ClipBackbone)
             backbone.clip.load_state_dict(self.backbone)
             return backbone
         trunk, _ = make_trunk(name)
-        trunk.load_state_dict(
-            self.backbone, strict=False
-        )  # what may be missing are counters of batches; names were compared on import
+        # only counters of batches may be missing; names were compared on import
+        trunk.load_state_dict(self.backbone, strict=False)
         return ImageNetBackbone(trunk, timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
 
     def build(
         self,
         taxonomy: Taxonomy,  # the classes to name
-        rows: TextClassifier | None = None,  # text rows; computed from the taxonomy by default
-        backbone: torch.nn.Module
-        | None = None,  # a ready backbone; made and filled from the checkpoint by default
+        classifier: TextClassifier | None = None,  # computed from the taxonomy by default
+        backbone: Backbone | None = None,  # a ready one; made from the checkpoint by default
     ) -> Segmenter:  # in evaluation mode
         "Build a segmenter from an imported checkpoint."
         check_weights(self.decoder)
         backbone = backbone or self.make_backbone()
-        if rows is None and self.cfg.head == "language":
-            rows = build_text_classifier(backbone, taxonomy.vocabulary)
-        model = Segmenter(backbone, taxonomy, rows, self.cfg).eval()
+        if classifier is None and self.cfg.head == "language":
+            classifier = text_classifier(backbone, taxonomy.vocabulary)
+        model = Segmenter(backbone, taxonomy, classifier, self.cfg).eval()
         load_decoder_weights(model.decoder, self.decoder)
         return model
 
@@ -395,7 +436,8 @@ def _kind(state: dict[str, Tensor], cfg: SegmenterConfig) -> str:
         return "Mask2Former"
     if cfg.mask_pooling:
         return "FC-CLIP"
-    return "DEARLi warm-up" if len(state.get("criterion.empty_weight", "...")) == 2 else "DEARLi"
+    weights = state.get("criterion.empty_weight")  # one per class and no-object
+    return "DEARLi warm-up" if weights is not None and len(weights) == 2 else "DEARLi"
 
 
 def compare(
@@ -404,24 +446,27 @@ def compare(
     where: str,  # name for the message
 ):
     "Compare names and shapes. Raises `DearliError` listing the missing, the unexpected and the misshapen."
-    rows = {
-        "missing": [n for n in expected if n not in state],
-        "unexpected": [n for n in state if n not in expected],
+    shapes = {n: tuple(t.shape) for n, t in state.items()}
+    misfits = {
+        "missing": [n for n in expected if n not in shapes],
+        "unexpected": [n for n in shapes if n not in expected],
         "of another shape": [
-            f"{n} {tuple(state[n].shape)} instead of {expected[n]}"
-            for n in expected
-            if n in state and tuple(state[n].shape) != expected[n]
+            f"{n} {shapes[n]} instead of {shape}"
+            for n, shape in expected.items()
+            if shapes.get(n, shape) != shape
         ],
     }
-    lines = [
-        f"{len(v)} {k}: {', '.join(v[:12])}{', ...' if len(v) > 12 else ''}" for k, v in rows.items() if v
-    ]
+    lines = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in misfits.items() if names]
     if lines:
         raise DearliError(
-            f"{where} does not hold the model it seems to be; "
-            + "; ".join(lines)
-            + ": get the file again, or report it if the source is official"
+            f"{where} does not hold the model it seems to be; {'; '.join(lines)}: "
+            "get the file again, or report it if the source is official"
         )
+
+
+def _listed(names: list[str]) -> str:
+    "List at most twelve names."
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 # %% ../nbs/4-use/02_official.ipynb #976318a7
 def translate(
@@ -432,23 +477,14 @@ def translate(
     cfg, channels, width = read_config(state)
     ignored = [n for n in state if re.fullmatch(r"criterion\w*\.empty_weight", n)]
     body = {n: t for n, t in state.items() if n.startswith("backbone.")}
-    name, backbone, expected = read_backbone(body, channels, width) if body else (None, {}, {})
+    name, backbone, expected = read_backbone(body, channels, width)
     with torch.device("meta"):
         own = Decoder(cfg, channels, width).state_dict()
     expected |= {official_name(n): tuple(t.shape) for n, t in own.items()}
     ignored += [n for n in body if name is None or n.endswith(_TABLES) or n.startswith("backbone.stem.fc")]
     compare({n: t for n, t in state.items() if n not in ignored or n in expected}, expected, where)
     decoder = {n: state[official_name(n)] for n in own}
-    return Imported(
-        _kind(state, cfg),
-        cfg,
-        channels,
-        width,
-        decoder,
-        name,
-        {n: t for n, t in backbone.items() if n},
-        ignored,
-    )
+    return Imported(_kind(state, cfg), cfg, channels, width, decoder, name, backbone, ignored)
 
 
 def import_checkpoint(
@@ -480,5 +516,6 @@ def check_weights(
     for name, t in tensors.items():
         if not t.isfinite().all():
             raise DearliError(
-                f"{where} has numbers that are not finite in {name}: training had diverged, take an earlier checkpoint"
+                f"{where} has numbers that are not finite in {name}: "
+                "training had diverged, take an earlier checkpoint"
             )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,8 @@ from torch import Tensor
 from .io import DearliError, atomic_write, read_json, write_json
 
 # %% auto #0
-__all__ = ['Category', 'palette', 'Taxonomy', 'Segments', 'Panoptic', 'decode_ids', 'encode_ids', 'read_png', 'Record',
-           'read_panoptic_json', 'write_coco_panoptic', 'write_png', 'segments_info']
+__all__ = ['SEGMENT', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids', 'encode_ids',
+           'read_png', 'Record', 'read_panoptic_json', 'write_coco_panoptic', 'write_png', 'segments_info']
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
 @dataclass(frozen=True)
@@ -35,15 +35,18 @@ class Category:
     color: tuple[int, int, int] = (128, 128, 128)  # RGB for drawings
 
 
+# the only class of masks that have none, named as in the official code
+SEGMENT = Category(0, "segment", True, ("object", "regular shape"), (90, 130, 200))
+
+
 def palette(
     n: int,  # how many
 ) -> list[tuple[int, int, int]]:  # RGB
     "Make distinct colours: hues a golden angle apart, in three weights of saturation and lightness."
 
-    def color(i):
-        r, g, b = colorsys.hls_to_rgb(
-            i * 0.618034 % 1, (0.55, 0.42, 0.68)[i % 3], (0.62, 0.5, 0.7)[i // 3 % 3]
-        )
+    def color(i: int) -> tuple[int, int, int]:
+        hue, lightness, saturation = i * 0.618034 % 1, (0.55, 0.42, 0.68)[i % 3], (0.62, 0.5, 0.7)[i // 3 % 3]
+        r, g, b = colorsys.hls_to_rgb(hue, lightness, saturation)
         return round(255 * r), round(255 * g), round(255 * b)
 
     return [color(i) for i in range(n)]
@@ -60,7 +63,8 @@ class Taxonomy:
         ids = [c.id for c in self.categories]
         if twice := [i for i in ids if ids.count(i) > 1]:
             raise DearliError(
-                f"taxonomy {self.name} lists category id {twice[0]} twice: give every category an id of its own."
+                f"taxonomy {self.name} lists category id {twice[0]} twice: "
+                "give every category an id of its own."
             )
 
     def __len__(self) -> int:
@@ -110,10 +114,7 @@ class Taxonomy:
 
     def agnostic(self) -> Taxonomy:
         "Give the taxonomy of the same images with a single class: every segment is a thing."
-        return Taxonomy(
-            f"{self.name}-agnostic",
-            (Category(0, "segment", True, ("object", "regular shape"), (90, 130, 200)),),
-        )
+        return Taxonomy(f"{self.name}-agnostic", (SEGMENT,))
 
     def to_json(self) -> dict:
         "Convert to plain values: a name and a COCO `categories` list."
@@ -161,21 +162,27 @@ def _category(value: dict, color: tuple, where: str) -> Category:
     )
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #fa0bcd2a
-@dataclass(eq=False)
+@dataclass(eq=False, init=False)
 class Segments:
     "Hold a table of n segments, column by column."
 
     id: Int[Tensor, "n"]  # value in the id map, above 0
     category: Int[Tensor, "n"]  # class index
     isthing: Bool[Tensor, "n"]  # countable?
-    iscrowd: Bool[Tensor, "n"] | None = None  # unseparated instances? None for nowhere
-    score: Float[Tensor, "n"] | None = None  # confidence; None for 1 everywhere
+    iscrowd: Bool[Tensor, "n"]  # unseparated instances?
+    score: Float[Tensor, "n"]  # confidence
 
-    def __post_init__(self):
-        if self.iscrowd is None:
-            self.iscrowd = torch.zeros_like(self.isthing)
-        if self.score is None:
-            self.score = torch.ones_like(self.isthing, dtype=torch.float32)
+    def __init__(
+        self,
+        id: Int[Tensor, "n"],  # value in the id map, above 0
+        category: Int[Tensor, "n"],  # class index
+        isthing: Bool[Tensor, "n"],  # countable?
+        iscrowd: Bool[Tensor, "n"] | None = None,  # unseparated instances? None for nowhere
+        score: Float[Tensor, "n"] | None = None,  # confidence; None for 1 everywhere
+    ):
+        self.id, self.category, self.isthing = id, category, isthing
+        self.iscrowd = torch.zeros_like(isthing) if iscrowd is None else iscrowd
+        self.score = torch.ones_like(isthing, dtype=torch.float32) if score is None else score
 
     def __len__(self) -> int:
         return len(self.id)
@@ -187,11 +194,11 @@ class Segments:
     def select(
         self,
         rows: Bool[Tensor, "n"] | Int[Tensor, "m"],  # mask or positions
-    ) -> "Segments":
+    ) -> Segments:
         "Keep some of the rows."
         return Segments(**{k: v[rows] for k, v in self.columns().items()})
 
-    def to(self, device: str | torch.device) -> "Segments":
+    def to(self, device: str | torch.device) -> Segments:
         "Move the columns to another device."
         return Segments(**{k: v.to(device) for k, v in self.columns().items()})
 
@@ -201,16 +208,17 @@ class Segments:
         category: list[int] | Int[Tensor, "n"],  # class indices
         taxonomy: Taxonomy,  # says which are things
         iscrowd: list[bool] | None = None,  # None for nowhere
-        score: list[float] | None = None,  # None for 1 everywhere
+        score: list[float] | Float[Tensor, "n"] | None = None,  # None for 1 everywhere
     ) -> Segments:
         "Make a table with ids 1 to n."
-        category = torch.as_tensor(category, dtype=torch.int64)
+        classes = torch.as_tensor(category, dtype=torch.int64)
+        device = classes.device
         return Segments(
-            torch.arange(1, len(category) + 1, device=category.device),
-            category,
-            taxonomy.isthing.to(category.device)[category],
-            None if iscrowd is None else torch.as_tensor(iscrowd, dtype=torch.bool, device=category.device),
-            None if score is None else torch.as_tensor(score, dtype=torch.float32, device=category.device),
+            torch.arange(1, len(classes) + 1, device=device),
+            classes,
+            taxonomy.isthing.to(device)[classes],
+            None if iscrowd is None else torch.as_tensor(iscrowd, dtype=torch.bool, device=device),
+            None if score is None else torch.as_tensor(score, dtype=torch.float32, device=device),
         )
 
     @classmethod
@@ -222,9 +230,18 @@ class Segments:
     @classmethod
     def cat(cls, *tables: Segments) -> Segments:
         "Put tables below one another; the caller takes care of the ids."
-        return Segments(**{f.name: torch.cat([getattr(t, f.name) for t in tables]) for f in fields(Segments)})
+        columns = [table.columns() for table in tables]
+        return Segments(**{k: torch.cat([c[k] for c in columns]) for k in columns[0]})
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #10771b35
+def size_of(
+    maps: Tensor,  # an image, a map, or a batch of them (... h w)
+) -> tuple[int, int]:
+    "Give height and width of images or maps."
+    h, w = maps.shape[-2:]
+    return h, w
+
+
 @dataclass(eq=False)
 class Panoptic:
     "Hold a panoptic segmentation: an id map and its table of segments."
@@ -235,9 +252,9 @@ class Panoptic:
     @property
     def size(self) -> tuple[int, int]:
         "Give height and width in pixels."
-        return tuple(self.ids.shape)
+        return size_of(self.ids)
 
-    def to(self, device: str | torch.device) -> "Panoptic":
+    def to(self, device: str | torch.device) -> Panoptic:
         "Move map and table to another device."
         return Panoptic(self.ids.to(device), self.segments.to(device))
 
@@ -250,13 +267,17 @@ class Panoptic:
             return torch.full_like(self.ids, -1, dtype=dtype)
         known, rows = self.segments.id, torch.arange(len(self.segments), dtype=dtype, device=self.ids.device)
         highest = max(int(o.max()) if o.numel() else 0 for o in (self.ids, known))
-        if highest < 2**20:
-            table = rows.new_full((highest + 1,), -1).index_copy_(0, known, rows)
-            return table.index_select(0, self.ids.flatten()).view(self.ids.shape)
-        known, order = known.int().sort()  # ids as large as those of COCO files would make a table of 128 MB
-        place = torch.searchsorted(known, self.ids, out_int32=True).clamp_(max=len(known) - 1).flatten()
-        hit = known.index_select(0, place) == self.ids.flatten()
-        return torch.where(hit, rows[order].index_select(0, place), -1).view(self.ids.shape)
+        if highest >= 2**20:  # ids as large as those of COCO files would make a table of 128 MB
+            return self._search(rows)
+        table = rows.new_full((highest + 1,), -1).index_copy_(0, known, rows)
+        return table.index_select(0, self.ids.flatten()).view(self.ids.shape)
+
+    def _search(self, rows: Int[Tensor, "n"]) -> Int[Tensor, "h w"]:
+        "Find the table row of every pixel by a binary search."
+        known, order = self.segments.id.int().sort()
+        at = torch.searchsorted(known, self.ids, out_int32=True).clamp_(max=len(known) - 1).flatten()
+        hit = known.index_select(0, at) == self.ids.flatten()
+        return torch.where(hit, rows[order].index_select(0, at), -1).view(self.ids.shape)
 
     def area(self) -> Int[Tensor, "n"]:
         "Count the pixels of every segment."
@@ -312,18 +333,15 @@ class Panoptic:
         "Give x, y, width and height of every segment; zeros for a segment without a pixel."
         h, w = self.size
         row, n = self.index().flatten() + 1, len(self.segments) + 1
-        y, x = (
-            o.flatten()
-            for o in torch.meshgrid(
-                torch.arange(h, device=row.device), torch.arange(w, device=row.device), indexing="ij"
-            )
-        )
+        y = torch.arange(h, device=row.device)[:, None].expand(h, w).flatten()
+        x = torch.arange(w, device=row.device).expand(h, w).flatten()
 
-        def extreme(v, start, how):
+        def extreme(v: Tensor, start: int, how: str) -> Tensor:
             return torch.full((n,), start, device=row.device).scatter_reduce(0, row, v, how)[1:]
 
-        x0, y0 = extreme(x, w, "amin"), extreme(y, h, "amin")
-        box = torch.stack([x0, y0, extreme(x, -1, "amax") - x0 + 1, extreme(y, -1, "amax") - y0 + 1], 1)
+        left, top = extreme(x, w, "amin"), extreme(y, h, "amin")
+        right, bottom = extreme(x, -1, "amax"), extreme(y, -1, "amax")
+        box = torch.stack([left, top, right - left + 1, bottom - top + 1], 1)
         return torch.where((box[:, 2:] > 0).all(1, keepdim=True), box, 0)
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #d7c4868d
@@ -347,7 +365,7 @@ def encode_ids(
 
 def read_png(
     path: str | Path,  # a panoptic PNG
-    segments_info: list[dict],  # its `segments_info` from the JSON
+    segments_info: Sequence[dict],  # its `segments_info` from the JSON
     taxonomy: Taxonomy,  # knows the category ids
 ) -> Panoptic:
     "Read one panoptic PNG. Raises `DearliError` if it is missing, damaged, or contradicts the JSON."
@@ -363,11 +381,13 @@ def read_png(
     result = Panoptic(row + 1, segments)
     if (stray := ids[(row < 0) & (ids != 0)]).numel():
         raise DearliError(
-            f"{path} paints segment id {stray[0]}, which its segments_info does not list: add the segment or paint those pixels 0 (void)."
+            f"{path} paints segment id {stray[0]}, which its segments_info does not list: "
+            "add the segment or paint those pixels 0 (void)."
         )
     if (gone := result.area() == 0).any():
         raise DearliError(
-            f"{path} has no pixel of segment id {known[gone][0]}, which its segments_info lists: remove the segment or paint it."
+            f"{path} has no pixel of segment id {known[gone][0]}, which its segments_info lists: "
+            "remove the segment or paint it."
         )
     return result
 
@@ -383,7 +403,8 @@ def _pixels(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
         raise DearliError(f"{path} cannot be decoded ({e}): copy or download it again.") from None
     if mode != "RGB":
         raise DearliError(
-            f"{path} is a PNG of mode {mode}: a panoptic PNG is RGB with id = R + 256 G + 65536 B, so convert it."
+            f"{path} is a PNG of mode {mode}: "
+            "a panoptic PNG is RGB with id = R + 256 G + 65536 B, so convert it."
         )
     return pixels
 
@@ -422,7 +443,8 @@ def _record(annotation: dict, images: dict, path) -> Record:
             raise DearliError(f"{path} has an annotation without '{k}': make it a COCO-panoptic file.")
     if (image := images.get(annotation["image_id"])) is None:
         raise DearliError(
-            f"{path} annotates image_id {annotation['image_id']!r}, which 'images' does not list: add the image or drop the annotation."
+            f"{path} annotates image_id {annotation['image_id']!r}, which 'images' does not list: "
+            "add the image or drop the annotation."
         )
     return Record(
         image["id"],

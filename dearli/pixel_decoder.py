@@ -6,45 +6,50 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from .panoptic import size_of
 from .recognition import resize
 
 # %% auto #0
-__all__ = ['sine_code', 'WeightedSum', 'deformable', 'initial_offsets', 'DeformableAttention', 'PixelLayer', 'reference_points',
-           'PixelDecoder']
+__all__ = ['kaiming', 'sine_code', 'WeightedSum', 'deformable', 'initial_offsets', 'DeformableAttention', 'PixelLayer',
+           'reference_points', 'PixelDecoder']
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #4b8e4df5
 def _axis_code(
     n: int,  # positions along the axis
     dim: int,  # numbers per position
-    device: torch.device,  # where to put it
+    device: torch.device | None,  # where to put it
 ) -> Float[Tensor, "n d"]:  # interleaved sines and cosines
     "Code positions along one axis."
     at = torch.arange(1, n + 1, device=device, dtype=torch.float32) / (n + 1e-6) * 2 * math.pi
     step = torch.arange(dim, device=device, dtype=torch.float32).div(2, rounding_mode="floor")
     phase = at[:, None] / 10000 ** (2 * step / dim)
-    return torch.stack([phase[:, 0::2].sin(), phase[:, 1::2].cos()], dim=2).flatten(1)
+    sines, cosines = phase[:, 0::2].sin(), phase[:, 1::2].cos()
+    return torch.stack([sines, cosines], dim=2).flatten(1)
 
 
 def sine_code(
     h: int,  # height of the map
     w: int,  # width of the map
     dim: int,  # channels, divisible by 4
-    device: torch.device = None,  # where to put it
+    device: torch.device | None = None,  # where to put it
 ) -> Float[Tensor, "h w d"]:  # row code, then column code
     "Code every position of a map with sines and cosines."
-    rows, cols = _axis_code(h, dim // 2, device), _axis_code(w, dim // 2, device)
-    return torch.cat([rows[:, None].expand(h, w, -1), cols[None].expand(h, w, -1)], dim=-1)
+    y, x = _axis_code(h, dim // 2, device), _axis_code(w, dim // 2, device)
+    return torch.cat([y[:, None].expand(h, w, -1), x.expand(h, w, -1)], dim=-1)
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #c0b20501
 class WeightedSum(torch.autograd.Function):
     "Sum samples (n d p q) with weights (n p q) over p, without expanding either."
 
     @staticmethod
-    def forward(ctx, samples, weights):
+    def forward(ctx: Any, samples: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(samples, weights)
         out = samples[:, :, 0] * weights[:, None, 0]
         for p in range(1, weights.shape[1]):
@@ -52,46 +57,45 @@ class WeightedSum(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         samples, weights = ctx.saved_tensors
-        by_weight = torch.stack([(grad * samples[:, :, p]).sum(1) for p in range(weights.shape[1])], dim=1)
-        return grad.unsqueeze(2) * weights.unsqueeze(1), by_weight
+        by_weight = [(grad * part).sum(1) for part in samples.unbind(2)]
+        return grad.unsqueeze(2) * weights.unsqueeze(1), torch.stack(by_weight, dim=1)
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #cb73fc24
 def deformable(
     value: Float[Tensor, "b n m d"],  # tokens of all levels, one vector per head
     sizes: list[tuple[int, int]],  # height and width per level, n cells in all
-    sampling_locations: Float[
-        Tensor, "b m l p q 2"
-    ],  # where to look per head, level, point and query: (x, y) in [-1, 1]
-    weights: Float[Tensor, "b m l p q"],  # how much each place counts
+    sampling_locations: Float[Tensor, "b m l p q 2"],  # per head, level, point and query: (x, y) in [-1, 1]
+    weights: Float[Tensor, "b m l p q"],  # weight of each location
 ) -> Float[Tensor, "b q md"]:  # attended values, heads side by side
     "Sum bilinear samples of several maps at given locations with given weights."
     b, n, m, d = value.shape
-    maps = value.permute(0, 2, 3, 1).reshape(b * m, d, n).split([h * w for h, w in sizes], dim=-1)
-    out = 0
-    for l, ((h, w), level) in enumerate(zip(sizes, maps)):
-        seen = F.grid_sample(
-            level.unflatten(-1, (h, w)),
+    cells = value.permute(0, 2, 3, 1).reshape(b * m, d, n)
+    parts = []
+    for l, level in enumerate(cells.split([h * w for h, w in sizes], dim=-1)):
+        samples = F.grid_sample(
+            level.unflatten(-1, sizes[l]),
             sampling_locations[:, :, l].flatten(0, 1),
             mode="bilinear",
             padding_mode="zeros",
             align_corners=False,
         )
-        out = out + WeightedSum.apply(seen, weights[:, :, l].flatten(0, 1))
-    return out.reshape(b, m * d, -1).transpose(1, 2)
+        parts.append(WeightedSum.apply(samples, weights[:, :, l].flatten(0, 1)))
+    return sum(parts[1:], parts[0]).reshape(b, m * d, -1).transpose(1, 2)
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #2d0f96fb
 def initial_offsets(
     heads: int,  # attention heads
     levels: int,  # maps
-    points: int,  # places per map and head
+    points: int,  # locations per map and head
 ) -> Float[Tensor, "m l p 2"]:  # offsets in cells, (x, y)
     "Spread the first sampling locations: one direction per head, farther with every point."
     angle = torch.arange(heads, dtype=torch.float32) * (2 * math.pi / heads)
     way = torch.stack([angle.cos(), angle.sin()], dim=-1)
     way = way / way.abs().amax(-1, keepdim=True)
-    return way[:, None, None] * torch.arange(1, points + 1)[:, None] * torch.ones(levels, 1, 1)
+    distance = torch.arange(1, points + 1)[:, None]
+    return (way[:, None, None] * distance).expand(heads, levels, points, 2)
 
 
 class DeformableAttention(nn.Module):
@@ -101,8 +105,8 @@ class DeformableAttention(nn.Module):
         self,
         dim: int,  # channels
         heads: int,  # attention heads, divide `dim`
-        levels: int,  # maps to look at
-        points: int,  # places per map and head
+        levels: int,  # maps to read
+        points: int,  # locations per map and head
     ):
         super().__init__()
         self.heads, self.levels, self.points = heads, levels, points
@@ -125,7 +129,7 @@ class DeformableAttention(nn.Module):
     def forward(
         self,
         query: Float[Tensor, "b q d"],  # content plus position
-        home: Float[Tensor, "q 2"],  # each query's own place, (x, y) in [0, 1]
+        points: Float[Tensor, "q 2"],  # each query's reference point, (x, y) in [0, 1]
         tokens: Float[Tensor, "b n d"],  # content of all levels
         sizes: list[tuple[int, int]],  # height and width per level
     ) -> Float[Tensor, "b q d"]:  # attended tokens
@@ -141,7 +145,8 @@ class DeformableAttention(nn.Module):
         )
         cell = query.new_tensor([(2 / w, 2 / h) for h, w in sizes])[:, None, None]
         value = self.value(tokens).unflatten(-1, (self.heads, -1))
-        return self.out(deformable(value, sizes, torch.addcmul(2 * home - 1, offsets, cell), weights))
+        locations = torch.addcmul(2 * points - 1, offsets, cell)
+        return self.out(deformable(value, sizes, locations, weights))
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #d1e3df01
 class PixelLayer(nn.Module):
@@ -162,15 +167,21 @@ class PixelLayer(nn.Module):
         for layer in (self.linear1, self.linear2):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, tokens, code, home, sizes):
-        "Refine tokens (b n d); `code` is position plus level, `home` the place of every token."
-        tokens = self.norm1(tokens + self.attention(tokens + code, home, tokens, sizes))
+    def forward(
+        self,
+        tokens: Float[Tensor, "b n d"],  # content of all levels
+        code: Float[Tensor, "n d"],  # position code plus level code of every token
+        points: Float[Tensor, "n 2"],  # reference point of every token, (x, y) in [0, 1]
+        sizes: list[tuple[int, int]],  # height and width per level
+    ) -> Float[Tensor, "b n d"]:
+        "Refine the tokens by attention and a feed-forward block."
+        tokens = self.norm1(tokens + self.attention(tokens + code, points, tokens, sizes))
         return self.norm2(tokens + self.linear2(F.relu(self.linear1(tokens))))
 
 
 def reference_points(
     sizes: list[tuple[int, int]],  # height and width per level
-    device: torch.device = None,  # where to put it
+    device: torch.device | None = None,  # where to put it
 ) -> Float[Tensor, "n 2"]:  # cell centres of all levels, (x, y) in [0, 1]
     "List the centre of every cell of every level."
     axes = [[(torch.arange(n, device=device) + 0.5) / n for n in size] for size in sizes]
@@ -184,6 +195,20 @@ def _norm(
     return nn.GroupNorm(channels // 8, channels)
 
 
+def _initialise(
+    conv: nn.Conv2d,  # changed
+    draw: Callable[[Tensor], Tensor],  # fills the weights
+) -> nn.Conv2d:
+    "Draw the weights of a convolution; its bias, if there is one, starts at zero."
+    draw(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+kaiming = partial(nn.init.kaiming_uniform_, a=1)  # gain 1
+
+
 def _conv_norm(
     c_in: int,  # input channels
     c_out: int,  # output channels
@@ -191,8 +216,7 @@ def _conv_norm(
 ) -> nn.Sequential:  # convolution without bias, then group norm
     "Make a convolution and its norm, Kaiming-uniform with gain 1."
     conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False)
-    nn.init.kaiming_uniform_(conv.weight, a=1)
-    return nn.Sequential(conv, _norm(c_out))
+    return nn.Sequential(_initialise(conv, kaiming), _norm(c_out))
 
 
 def _projection(
@@ -200,10 +224,7 @@ def _projection(
     dim: int,  # output channels
 ) -> nn.Sequential:  # 1x1 convolution with bias, then group norm
     "Make the input projection of one level."
-    conv = nn.Conv2d(c_in, dim, 1)
-    nn.init.xavier_uniform_(conv.weight)
-    nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv, _norm(dim))
+    return nn.Sequential(_initialise(nn.Conv2d(c_in, dim, 1), nn.init.xavier_uniform_), _norm(dim))
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #730241ac
 class PixelDecoder(nn.Module):
@@ -216,7 +237,7 @@ class PixelDecoder(nn.Module):
         dim: int = 256,  # width of the tokens, a multiple of 8
         mask_dim: int = 256,  # channels of the mask features, a multiple of 8
         heads: int = 8,  # attention heads
-        points: int = 4,  # sampling places per level and head
+        points: int = 4,  # sampling locations per level and head
         layers: int = 6,  # encoder layers
         ffn: int = 1024,  # hidden width of the feed-forward blocks
         levels: tuple[int, ...] = (32, 16, 8),  # strides of the encoder, coarse to fine
@@ -228,30 +249,22 @@ class PixelDecoder(nn.Module):
         self.layers = nn.ModuleList(PixelLayer(dim, heads, len(levels), points, ffn) for _ in range(layers))
         self.level_code = nn.Parameter(torch.randn(len(levels), dim))
         self.down = nn.Identity() if dim == mask_dim else _projection(dim, mask_dim)
-        self.lateral, self.smooth = (
-            _conv_norm(channels[mask_stride], mask_dim, 1),
-            _conv_norm(mask_dim, mask_dim, 3),
-        )
-        self.mask = nn.Conv2d(mask_dim, mask_dim, 1)
-        nn.init.kaiming_uniform_(self.mask.weight, a=1)
-        nn.init.zeros_(self.mask.bias)
+        self.lateral = _conv_norm(channels[mask_stride], mask_dim, 1)
+        self.smooth = _conv_norm(mask_dim, mask_dim, 3)
+        self.mask = _initialise(nn.Conv2d(mask_dim, mask_dim, 1), kaiming)
 
     def encode(
         self,
         maps: list[Float[Tensor, "b d h w"]],  # projected levels, coarse to fine
     ) -> list[Float[Tensor, "b d h w"]]:  # refined levels
-        "Let all levels exchange information."
-        sizes, device = [tuple(m.shape[-2:]) for m in maps], maps[0].device
+        "Exchange information between all levels."
+        sizes, device = [size_of(m) for m in maps], maps[0].device
         tokens = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], dim=1)
-        code = torch.cat(
-            [
-                sine_code(*size, tokens.shape[-1], device).flatten(0, 1) + level
-                for size, level in zip(sizes, self.level_code)
-            ]
-        )
-        home = reference_points(sizes, device)
+        codes = [sine_code(h, w, tokens.shape[-1], device).flatten(0, 1) for h, w in sizes]
+        code = torch.cat([position + level for position, level in zip(codes, self.level_code)])
+        points = reference_points(sizes, device)
         for layer in self.layers:
-            tokens = layer(tokens, code, home, sizes)
+            tokens = layer(tokens, code, points, sizes)
         parts = tokens.split([h * w for h, w in sizes], dim=1)
         return [part.transpose(1, 2).unflatten(-1, size) for part, size in zip(parts, sizes)]
 
@@ -265,5 +278,5 @@ class PixelDecoder(nn.Module):
         with torch.autocast(pyramid[self.mask_stride].device.type, enabled=False):
             maps = self.encode([project(pyramid[s].float()) for project, s in zip(self.inputs, self.levels)])
             fine = self.lateral(pyramid[self.mask_stride].float())
-            fine = fine + resize(self.down(maps[-1]), fine.shape[-2:])
+            fine = fine + resize(self.down(maps[-1]), size_of(fine))
             return self.mask(F.relu(self.smooth(fine))), maps

@@ -21,7 +21,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .clip import load_backbone
+from .clip import LibraryModule, load_backbone
 from .images import Example
 from dearli.io import (
     DearliError,
@@ -33,7 +33,7 @@ from dearli.io import (
     to_dict,
     write_json,
 )
-from .panoptic import Category, Panoptic, Taxonomy
+from .panoptic import SEGMENT, Panoptic, Taxonomy, size_of
 
 # %% auto #0
 __all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SamConfig', 'TinySam', 'TrunkStem', 'FineEncoder', 'FineDecoder',
@@ -54,7 +54,7 @@ class SamConfig:
     crop_n_layers: int = 0  # additional passes over crops of the image
 
     @classmethod
-    def tiny(cls) -> "SamConfig":
+    def tiny(cls) -> SamConfig:
         "Give the settings for `shapes-sam` and 128-pixel scenes."
         return cls(
             points_per_side=12,
@@ -95,7 +95,7 @@ class TrunkStem(nn.Module):
 
     def __init__(self, width: int):  # channels per patch
         super().__init__()
-        whole = load_backbone("shapes-imagenet").trunk
+        whole: LibraryModule = load_backbone("shapes-imagenet").trunk
         self.trunk = nn.ModuleList(
             [nn.Sequential(whole.conv_stem, whole.bn1, whole.blocks[0]), *whole.blocks[1:3]]
         )
@@ -104,7 +104,8 @@ class TrunkStem(nn.Module):
         self.proj = nn.Conv2d(sum(channels), width, 1)
         self.trunk.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "TrunkStem":
+    def train(self, mode: bool = True) -> TrunkStem:
+        "Keep the frozen trunk in evaluation mode."
         super().train(mode)
         self.trunk.eval()
         return self
@@ -118,6 +119,7 @@ class TrunkStem(nn.Module):
         return maps
 
     def forward(self, maps: list[Tensor]) -> Float[Tensor, "b y x d"]:
+        "Fold the maps into channels of one vector per patch."
         folded = [
             norm(F.pixel_unshuffle(m, PATCH // 2 ** (i + 1)))
             for i, (m, norm) in enumerate(zip(maps, self.norms))
@@ -149,19 +151,18 @@ class FineEncoder(ImageEncoderViT):
             nn.ReLU(),
             nn.Conv2d(32, cfg.dim // 8, 3, padding=1),
         )
-        waves = (
-            2
-            * torch.pi
-            * torch.logspace(-1, 2, cfg.width // 4, base=2)
-            * (torch.arange(cfg.grid) + 0.5)[:, None]
-            / cfg.grid
-        )
-        axis = 0.7 * torch.cat([waves.sin(), waves.cos()], 1)
-        self.pos_embed.data = torch.cat(
-            [axis[:, None].expand(-1, cfg.grid, -1), axis[None].expand(cfg.grid, -1, -1)], 2
-        )[None].clone()
+        self.pos_embed.data = self.position_code(cfg)
+
+    @staticmethod
+    def position_code(cfg: TinySam) -> Float[Tensor, "1 g g d"]:
+        "Give waves along both axes as initial position embedding."
+        frequency = 2 * torch.pi * torch.logspace(-1, 2, cfg.width // 4, base=2)
+        waves = frequency * (torch.arange(cfg.grid) + 0.5)[:, None] / cfg.grid
+        axis, shape = 0.7 * torch.cat([waves.sin(), waves.cos()], 1), (cfg.grid, cfg.grid, -1)
+        return torch.cat([axis[:, None].expand(shape), axis.expand(shape)], 2)[None].clone()
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d y x"]:
+        "Encode images; fine features are appended as channels."
         maps = self.patch_embed.maps(x)
         fine = self.fine(torch.cat([F.avg_pool2d(x, 2), maps[0]], 1))
         return torch.cat([super().forward(maps), F.pixel_unshuffle(fine, FOLD)], 1)
@@ -190,10 +191,10 @@ class FineDecoder(MaskDecoder):
 
     def predict_masks(
         self,
-        image_embeddings: Tensor,
-        image_pe: Tensor,
-        sparse_prompt_embeddings: Tensor,
-        dense_prompt_embeddings: Tensor,
+        image_embeddings: Float[Tensor, "1 e y x"],  # from `FineEncoder`
+        image_pe: Float[Tensor, "1 d y x"],  # position code of the image
+        sparse_prompt_embeddings: Float[Tensor, "n p d"],  # points
+        dense_prompt_embeddings: Float[Tensor, "n d y x"],  # masks given as prompts, or their absence
     ) -> tuple[Tensor, Tensor]:
         "Predict masks and their IoU for n prompts on one image."
         d, n = self.transformer_dim, len(sparse_prompt_embeddings)
@@ -209,7 +210,7 @@ class FineDecoder(MaskDecoder):
 
 # %% ../nbs/3-method/09_sam.ipynb #4d650c76
 def align_attention(sam: Sam) -> None:
-    "Start every cross-attention of the mask decoder with equal projections of queries and keys (changes `sam`)."
+    "Start every cross-attention of the mask decoder of `sam` with equal projections of queries and keys."
     transformer = sam.mask_decoder.transformer
     reading = [
         transformer.final_attn_token_to_image,
@@ -266,7 +267,8 @@ def _small(path: str | Path) -> Sam:
     tensors, metadata = load_tensors(path)
     if "sam" not in metadata:
         raise DearliError(
-            f"{path} is not a SAM of this package: train one with dearli.world.pretrain_sam or give an official checkpoint (.pth)."
+            f"{path} is not a SAM of this package: "
+            "train one with dearli.world.pretrain_sam or give an official checkpoint (.pth)."
         )
     sam = tiny_sam(from_dict(TinySam, json.loads(metadata["sam"])))
     sam.load_state_dict(sam.state_dict() | {k: v.float() for k, v in tensors.items()})
@@ -279,7 +281,8 @@ def _official(path: Path) -> Sam:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:
         raise DearliError(
-            f"{path} cannot be read as a SAM checkpoint ({type(e).__name__}): download it again from {SOURCE}."
+            f"{path} cannot be read as a SAM checkpoint ({type(e).__name__}): "
+            f"download it again from {SOURCE}."
         ) from None
     width = (
         weights["image_encoder.pos_embed"].shape[-1]
@@ -301,7 +304,8 @@ def load_sam(
     path = data_path("weights", "shapes-sam.safetensors") if source == "shapes-sam" else Path(source)
     if not path.is_file():
         raise DearliError(
-            f"SAM checkpoint {source} does not exist: get one from {SOURCE} and give its path, or use 'shapes-sam'."
+            f"SAM checkpoint {source} does not exist: "
+            f"get one from {SOURCE} and give its path, or use 'shapes-sam'."
         )
     sam = _small(path) if path.suffix == ".safetensors" else _official(path)
     sam.source = path.name
@@ -367,7 +371,7 @@ def segment(
     return read_masks(annotate(image, sam, cfg))
 
 # %% ../nbs/3-method/09_sam.ipynb #aa77c0b1
-AGNOSTIC = Taxonomy("sam", (Category(0, "segment", True, ("object", "regular shape"), (90, 130, 200)),))
+AGNOSTIC = Taxonomy("sam", (SEGMENT,))  # the classes of the warm-up
 
 
 def paint(
@@ -423,8 +427,8 @@ def agreement(
         masks = torch.zeros_like(truth[:1])
     iou, best = iou_table(masks, truth).max(0)
     bands = boundary_band(masks, width)[best], boundary_band(truth, width)
-    boundary = (bands[0] & bands[1]).sum((1, 2)) / (bands[0] | bands[1]).sum((1, 2)).clamp(min=1)
-    return Agreement(best, iou, boundary)
+    both, either = (bands[0] & bands[1]).sum((1, 2)), (bands[0] | bands[1]).sum((1, 2))
+    return Agreement(best, iou, both / either.clamp(min=1))
 
 # %% ../nbs/3-method/09_sam.ipynb #d3b54e40
 def parts_of(
@@ -439,12 +443,14 @@ def _settled(folder: Path, sam: Sam, cfg: SamConfig) -> None:
     "Store the settings beside the masks, or refuse to mix different ones."
     settings = {"sam": getattr(sam, "source", "unnamed"), **to_dict(cfg)}
     if not (folder / "sam.json").exists():
-        return write_json(folder / "sam.json", settings)
+        write_json(folder / "sam.json", settings)
+        return
     before = read_json(folder / "sam.json")
     for k, v in settings.items():
         if before.get(k) != v:
             raise DearliError(
-                f"{folder} holds masks made with {k} {before.get(k)}, not {v}: choose another folder or the same settings."
+                f"{folder} holds masks made with {k} {before.get(k)}, not {v}: "
+                "choose another folder or the same settings."
             )
 
 
@@ -457,7 +463,7 @@ def mask_file(
 
 
 def label_images(
-    dataset: Sequence,  # examples with image and name
+    dataset: Images,  # examples with image and name
     out_dir: str | Path,  # gets `sam.json` and `masks/NAME.json`
     sam: Sam,  # from `load_sam`
     cfg: SamConfig = SamConfig(),  # how to prompt and filter
@@ -469,7 +475,7 @@ def label_images(
     if not 0 <= part < parts:
         raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
     _settled(Path(out_dir), sam, cfg)
-    made, names = 0, getattr(dataset, "names", None)
+    made, names = 0, getattr(dataset, "names", None)  # names known without reading an image
     for i in tqdm(range(part, len(dataset), parts), desc="SAM masks", unit="image", disable=not progress):
         if names and mask_file(out_dir, names[i]).exists():
             continue
@@ -486,7 +492,7 @@ class AgnosticDataset:
 
     def __init__(
         self,
-        dataset: Sequence,  # the examples that were labelled, in any order
+        dataset: NamedImages,  # the images that were segmented, in any order
         folder: str | Path,  # `out_dir` of `label_images`
     ):
         if not (Path(folder) / "sam.json").exists():
@@ -504,8 +510,9 @@ class AgnosticDataset:
                 f"{path} does not exist: run dearli.sam.label_images again, it segments only what is missing."
             )
         masks = read_masks(path).masks
-        if masks.shape[1:] != example.image.shape[1:]:
+        if size_of(masks) != size_of(example.image):
             raise DearliError(
-                f"{path} has masks of {tuple(masks.shape[1:])}, {example.name} has {tuple(example.image.shape[1:])} pixels: segment the same images again."
+                f"{path} has masks of {size_of(masks)}, {example.name} has {size_of(example.image)} pixels: "
+                "segment the same images again."
             )
         return Example(example.image, None, example.name, masks)

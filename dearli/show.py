@@ -5,14 +5,19 @@
 # %% ../nbs/1-ground/06_show.ipynb #21e6aee6
 from __future__ import annotations
 
-import io, math
-from collections.abc import Callable, Sequence
+import base64
+import io
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Int, UInt8
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -23,7 +28,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from torch import Tensor
 
-from .panoptic import Panoptic, Taxonomy, palette
+from .panoptic import Panoptic, Taxonomy, palette, size_of
 
 # %% auto #0
 __all__ = ['COLORS', 'LOOK', 'Panel', 'METHODS', 'Table', 'Series', 'Drawing', 'look', 'canvas', 'segment_colors', 'overlay',
@@ -86,8 +91,6 @@ class Drawing(Figure):
         from IPython.display import display
 
         kind, data = self.encoded()
-        import base64
-
         display({kind: base64.b64encode(data).decode(), "text/plain": "<Drawing>"}, raw=True)
 
 # %% ../nbs/1-ground/06_show.ipynb #edfe0965
@@ -101,7 +104,7 @@ def canvas(
     height: float,  # inches
     rows: int = 1,  # of axes
     columns: int = 1,  # of axes
-    **options,  # for `Figure.subplots`, e.g. `sharey=True`
+    **options: Any,  # for `Figure.subplots`, e.g. `sharey=True`
 ) -> tuple[Drawing, np.ndarray]:  # the figure, and its axes as a 2-D array
     "Make a new figure with a grid of axes."
     with look():
@@ -118,11 +121,12 @@ def segment_colors(
     s = panoptic.segments
     if taxonomy is None:
         return np.array(palette(len(s)), dtype=np.uint8).reshape(-1, 3)
-    colors, seen = taxonomy.colors[s.category.cpu().numpy()].astype(float), {}
+    colors = taxonomy.colors[s.category.cpu().numpy()].astype(float)
+    ranks: Counter[int] = Counter()
     for i, (c, thing) in enumerate(zip(s.category.tolist(), s.isthing.tolist())):
-        k = seen[c] = seen.get(c, -1) + 1
-        if thing and k:
-            colors[i] = _shade(colors[i], 0.75 * ((k * 0.618034 + 0.5) % 1 - 0.5))
+        if thing and ranks[c]:
+            colors[i] = _shade(colors[i], 0.75 * ((ranks[c] * 0.618034 + 0.5) % 1 - 0.5))
+        ranks[c] += 1
     return colors.round().astype(np.uint8)
 
 
@@ -209,7 +213,7 @@ def draw_panoptic(
         )
 
 
-def _picture(ax: Axes, pixels: np.ndarray, **options) -> None:
+def _picture(ax: Axes, pixels: np.ndarray, **options: Any) -> None:
     "Draw pixels without axes around them."
     ax.imshow(pixels, **options)
     ax.set_axis_off()
@@ -228,19 +232,13 @@ def thickest(
         left = -F.max_pool2d(-F.pad(left, [1] * 4), 3, 1)
         depth = depth + left
     depth = depth + F.avg_pool2d(depth, 5, 1, 2)  # of equals, the one in the middle
-    at = depth.flatten(1).argmax(1)
-    return [
-        (
-            (i // small.shape[-1] + 0.5) * h / small.shape[-2],
-            (i % small.shape[-1] + 0.5) * w / small.shape[-1],
-        )
-        for i in at.tolist()
-    ]
+    rows, columns = size_of(small)
+    cells = [divmod(i, columns) for i in depth.flatten(1).argmax(1).tolist()]
+    return [((y + 0.5) * h / rows, (x + 0.5) * w / columns) for y, x in cells]
 
 # %% ../nbs/1-ground/06_show.ipynb #3c5a54c7
-Panel = (
-    Tensor | Panoptic | tuple[Tensor, Panoptic]
-)  # image (3 h w), segmentation, both, or a map (h w) of bool, float or int
+# image (3 h w), segmentation, both, or a map (h w) of bool, float or int
+Panel = Tensor | Panoptic | tuple[Tensor, Panoptic]
 
 
 def side_by_side(
@@ -266,26 +264,40 @@ def _size(panel: Panel) -> tuple[int, int]:
     "Give height and width of a panel."
     if isinstance(panel, tuple):
         panel = panel[1]
-    return panel.size if isinstance(panel, Panoptic) else tuple(panel.shape[-2:])
+    return panel.size if isinstance(panel, Panoptic) else size_of(panel)
 
 
 def _panel(ax: Axes, panel: Panel, taxonomy: Taxonomy | None, names: bool) -> None:
     "Draw whatever kind of panel it is."
     if isinstance(panel, Panoptic):
-        panel = (None, panel)
-    if isinstance(panel, tuple):
-        if names:
-            return draw_panoptic(ax, *panel, taxonomy)
-        return _picture(ax, overlay(*panel, taxonomy))
-    panel = torch.as_tensor(panel).detach().cpu()
+        _segmentation(ax, None, panel, taxonomy, names)
+    elif isinstance(panel, tuple):
+        _segmentation(ax, *panel, taxonomy, names)
+    else:
+        _map(ax, torch.as_tensor(panel).detach().cpu())
+
+
+def _segmentation(
+    ax: Axes, image: Tensor | None, panoptic: Panoptic, taxonomy: Taxonomy | None, names: bool
+) -> None:
+    "Draw segments with or without the names of their classes."
+    if names and taxonomy is not None:
+        draw_panoptic(ax, image, panoptic, taxonomy)
+    else:
+        _picture(ax, overlay(image, panoptic, taxonomy))
+
+
+def _map(ax: Axes, panel: Tensor) -> None:
+    "Draw an image, a mask, a map of numbers or an integer map of parts."
     if panel.ndim == 3:
-        return _picture(ax, panel.permute(1, 2, 0).numpy())
-    if panel.dtype == torch.bool:
-        return _picture(ax, panel.numpy(), cmap="gray", vmin=0, vmax=1)
-    if panel.is_floating_point():
-        return _picture(ax, panel.numpy(), cmap="magma")
-    values, index = panel.unique(return_inverse=True)
-    _picture(ax, np.array(palette(len(values)), dtype=np.uint8)[index.numpy()])
+        _picture(ax, panel.permute(1, 2, 0).numpy())
+    elif panel.dtype == torch.bool:
+        _picture(ax, panel.numpy(), cmap="gray", vmin=0, vmax=1)
+    elif panel.is_floating_point():
+        _picture(ax, panel.numpy(), cmap="magma")
+    else:
+        values, index = panel.unique(return_inverse=True)
+        _picture(ax, np.array(palette(len(values)), dtype=np.uint8)[index.numpy()])
 
 # %% ../nbs/1-ground/06_show.ipynb #affd7d9e
 def legend(
@@ -339,7 +351,9 @@ def series_colors(
     return own | {n: left[i % len(left)] for i, n in enumerate(others)}
 
 
-def _finish(ax: Axes, handles: list, xlabel: str, ylabel: str, title: str, grid: str = "y") -> None:
+def _finish(
+    ax: Axes, handles: list, xlabel: str, ylabel: str, title: str, grid: Literal["x", "y"] = "y"
+) -> None:
     "Add grid, labels and a legend outside, where it covers nothing."
     with look():
         ax.grid(axis=grid)
@@ -364,34 +378,37 @@ def bars(
     width: float | None = None,  # inches; None grows with the number of bars
 ) -> Drawing:
     "Draw groups of bars, one colour per series."
-    series = list(dict.fromkeys(k for row in values.values() for k in row))
-    width, colors = width or max(3.2, 1 + 0.42 * len(values) * (len(series) + 0.8)), series_colors(series)
+    colors = series_colors(_series(values))
+    if width is None:
+        width = max(3.2, 1 + 0.42 * len(values) * (len(colors) + 0.8))
     figure, axes = canvas(width, 2.6)
-    ax, step = axes[0, 0], 0.84 / len(series)
-    top = max((v for row in values.values() for v in row.values() if v is not None), default=0)
-    numbers = top if (width - 1.8) / len(values) * step > 0.24 else None  # inches that a number needs
-    for i, name in enumerate(series):
-        for x, (group, row) in enumerate(values.items()):
-            at = x - 0.42 + (i + 0.5) * step
-            _bar(
-                ax,
-                at,
-                0.92 * step,
-                colors[name],
-                row.get(name),
-                _cell(spread, group, name),
-                _cell(published, group, name),
-                numbers,
-            )
-    handles = [Patch(color=colors[name], label=name) for name in series]
+    ax, step = axes[0, 0], 0.84 / len(colors)
+    roomy = (width - 1.8) / len(values) * step > 0.24  # inches that a number needs
+    top = _highest(values) if roomy else None
+    for i, (name, color) in enumerate(colors.items()):
+        for x, group in enumerate(values):
+            value, error, paper = (_cell(table, group, name) for table in (values, spread, published))
+            _bar(ax, x - 0.42 + (i + 0.5) * step, 0.92 * step, color, value, error, paper, top)
+    handles: list[Artist] = [Patch(color=color, label=name) for name, color in colors.items()]
     if published:
-        handles.append(
-            Line2D([], [], ls="", marker="D", mfc="white", mec="#333333", ms=4.5, label="published")
-        )
+        handles.append(Line2D([], [], **_DIAMOND, label="published"))
     ax.set_xticks(range(len(values)), list(values))
     ax.tick_params(axis="x", length=0)
     _finish(ax, handles if len(handles) > 1 else [], "", ylabel, title)
     return figure
+
+
+_DIAMOND: dict[str, Any] = {"ls": "", "marker": "D", "mfc": "white", "mec": "#333333", "ms": 4.5}
+
+
+def _series(values: Table) -> list[str]:
+    "List the series of all groups in order."
+    return list(dict.fromkeys(name for row in values.values() for name in row))
+
+
+def _highest(values: Table) -> float:
+    "Find the largest value of a table, 0 if it is empty."
+    return max((v for row in values.values() for v in row.values() if v is not None), default=0)
 
 
 def _cell(table: Table | None, group: str, name: str) -> float | None:
@@ -399,26 +416,39 @@ def _cell(table: Table | None, group: str, name: str) -> float | None:
     return ((table or {}).get(group) or {}).get(name)
 
 
-def _bar(ax, x, width, color, value, spread, published, top) -> None:
+def _bar(
+    ax: Axes,  # where
+    x: float,  # middle of the bar
+    width: float,  # of the bar
+    color: str,  # of the bar
+    value: float | None,  # height; None for no bar
+    spread: float | None,  # standard deviation; None for no line
+    published: float | None,  # the paper's value; None for no diamond
+    top: float | None,  # highest bar of the figure; None for no number
+) -> None:
     "Draw a bar, its spread, the published value and, where numbers fit, its value."
     if value is not None:
         ax.bar(x, value, width, color=color, yerr=spread, error_kw={"ecolor": "#333333", "lw": 1})
     if value is not None and top is not None:
-        inside = value > 0.12 * top
-        light = inside and np.dot(to_rgb(color), (0.3, 0.59, 0.11)) < 0.6
-        ax.annotate(
-            f"{value:.1f}",
-            (x, 0 if inside else value + (spread or 0)),
-            (0, 4 if inside else 2),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            size=7.5,
-            color="white" if light else "#222222",
-            path_effects=[withStroke(linewidth=1.5, foreground=color)] if inside else [],
-        )
+        _number(ax, x, value, value + (spread or 0), color, inside=value > 0.12 * top)
     if published is not None:
-        ax.plot(x, published, "D", mfc="white", mec="#333333", ms=4.5, zorder=3)
+        ax.plot(x, published, **_DIAMOND, zorder=3)
+
+
+def _number(ax: Axes, x: float, value: float, end: float, color: str, inside: bool) -> None:
+    "Write the number of a bar: at its foot, or above the end of a low bar."
+    light = inside and np.dot(to_rgb(color), (0.3, 0.59, 0.11)) < 0.6
+    ax.annotate(
+        f"{value:.1f}",
+        (x, 0 if inside else end),
+        (0, 4 if inside else 2),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        size=7.5,
+        color="white" if light else "#222222",
+        path_effects=[withStroke(linewidth=1.5, foreground=color)] if inside else [],
+    )
 
 # %% ../nbs/1-ground/06_show.ipynb #f15c4b7e
 def dots(
@@ -430,33 +460,29 @@ def dots(
     width: float = 6.4,  # inches
 ) -> Drawing:
     "Draw one line of dots for each group."
-    colors = series_colors(list(dict.fromkeys(k for row in values.values() for k in row)))
+    colors = series_colors(_series(values))
     figure, axes = canvas(width, 0.75 + 0.19 * len(values))
-    ax, places = axes[0, 0], range(len(values))
-    for y, row in zip(places, values.values()):
-        known = [v for v in row.values() if v is not None]
-        if known:
-            ax.plot([min(known), max(known)], [y, y], color="#dddddd", lw=2, zorder=1)
-        for name, value in row.items():
-            if value is not None:
-                ax.plot(
-                    value, y, "o", color=colors[name], ms=6, mec="white", mew=0.7, zorder=2, clip_on=False
-                )
-    ax.set_yticks(places, list(values))
+    ax = axes[0, 0]
+    for y, row in enumerate(values.values()):
+        _line_of_dots(ax, y, {colors[name]: value for name, value in row.items() if value is not None})
+    ax.set_yticks(range(len(values)), list(values))
     for label in ax.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == strong else "normal")
     ax.set_ylim(len(values) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     _bands(ax, bands)
-    _finish(
-        ax,
-        [Line2D([], [], ls="", marker="o", color=c, ms=6, label=n) for n, c in colors.items()],
-        xlabel,
-        "",
-        title,
-        "x",
-    )
+    handles = [Line2D([], [], ls="", marker="o", color=c, ms=6, label=n) for n, c in colors.items()]
+    _finish(ax, handles, xlabel, "", title, "x")
     return figure
+
+
+def _line_of_dots(ax: Axes, y: int, values: dict[str, float]) -> None:
+    "Draw the dots of one group, by colour, on a line from the least to the greatest."
+    if values:
+        ends = [min(values.values()), max(values.values())]
+        ax.plot(ends, [y, y], color="#dddddd", lw=2, zorder=1)
+    for color, value in values.items():
+        ax.plot(value, y, "o", color=color, ms=6, mec="white", mew=0.7, zorder=2, clip_on=False)
 
 # %% ../nbs/1-ground/06_show.ipynb #f2e793ac
 def _bands(ax: Axes, bands: Sequence[tuple[str, int]]) -> None:
