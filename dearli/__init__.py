@@ -10,13 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .evaluate import evaluate
+    from .config import TrainConfig
+    from .evaluation import evaluate
     from .io import DearliError
     from .metrics import PanopticQuality
     from .model import Segmenter, SegmenterConfig
     from .panoptic import Panoptic, Taxonomy
     from .predict import load_segmenter
-    from .train import TrainConfig, Trainer
+    from .train import Trainer
 
 __version__ = "0.2.0"
 __all__ = [
@@ -38,9 +39,9 @@ _MODULES = {
     "Segmenter": "model",
     "SegmenterConfig": "model",
     "Taxonomy": "panoptic",
-    "TrainConfig": "train",
+    "TrainConfig": "config",
     "Trainer": "train",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "load_segmenter": "predict",
 }
 

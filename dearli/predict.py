@@ -31,7 +31,7 @@ from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
 from .config import read_run, read_taxonomy
 from .train import copy_parameters_, is_finished
-from .evaluate import segment
+from .evaluation import segment
 
 # %% auto #0
 __all__ = ['TRUNK', 'SHIPPED', 'pack_segmenter', 'Predictor', 'of_run', 'of_file', 'load_segmenter', 'vocabulary',

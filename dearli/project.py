@@ -28,7 +28,7 @@ from .data.check import require
 from .data.partitions import own_partition, published, read_partition, write_partition
 from .data.sources import Data, Labels, Source, open_data, open_labels, read_data_file, shown_classes
 from .data.vocabularies import VOCABULARIES, read_classes
-from .evaluate import evaluate, segment
+from .evaluation import evaluate, segment
 from .images import Part
 from .io import DearliError, read_json, to_dict, write_json
 from .model import DecoderSizes, SegmenterConfig, load_decoder

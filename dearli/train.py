@@ -21,8 +21,8 @@ from .augment import Unlabelled, labelled_view, unlabelled_sample
 from .clip import Backbone, Features, build_text_classifier, load_backbone
 from .config import RunConfig, read_run, read_taxonomy, require_same, write_run
 from .criterion import Criterion, Targets, seeded_points
-from .evaluate import Examples
-from .evaluate import Examples
+from .evaluation import Examples
+from .evaluation import Examples
 from .images import Example
 from dearli.io import (
     DearliError,

@@ -20,7 +20,7 @@ from .benchmarks import EMBEDDED
 from .recipes import StudyConfig, find_recipe
 from .run import oracle_check, run_name, run_row, train_row
 from ..train import read_snapshots
-from ..evaluate import segment
+from ..evaluation import segment
 
 # %% auto #0
 __all__ = ['STYLE', 'QUICK_ROWS', 'STORY', 'class_bars', 'group_bars', 'scene_grid', 'pseudo_history', 'pseudo_quality',

@@ -25,7 +25,7 @@ from dearli.config import (
     read_run,
     require_same,
 )
-from ..evaluate import evaluate
+from ..evaluation import evaluate
 from ..io import DearliError, read_json, to_dict, write_json
 from ..model import Segmenter, SegmenterConfig, load_decoder
 from .benchmarks import EMBEDDED, Benchmark, image_names
