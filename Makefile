@@ -49,7 +49,7 @@ mutate: install ## plant faults one at a time; the notebooks must notice each (l
 	$(BIN)/python tools/mutate.py
 
 format: install ## set notebooks and tools in the one dialect
-	$(BIN)/ruff format nbs tools
+	$(BIN)/ruff format nbs tools tests
 
 export: install ## write dearli/ from the notebooks and clean them
 	$(BIN)/nbdev_export

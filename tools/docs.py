@@ -10,9 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import textwrap
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,10 +18,12 @@ import yaml
 from common import BIN, ROOT
 from execnb.nbio import NbCell, mk_cell, read_nb, write_nb
 from latex2mathml.converter import convert
-from nbdev.processors import FilterDefaults, exec_show_docs
+from nbdev.doclinks import NbdevLookup
+from nbdev.processors import FilterDefaults
 
 NBS, SOURCE, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
 HOST, CODE = "https://dearli.github.io/dearli/", "https://github.com/dearli/dearli/blob/main/"
+LOOKUP = NbdevLookup()
 PAPERS = ("CHANGELOG.md", "CONTRIBUTING.md")
 NOTEBOOKS = sorted(NBS.glob("[0-9]*/[0-9]*.ipynb"))
 LINK = re.compile(rf"\[(`[^`]+`)\]\({HOST}([^)#]+)\.html#([\w.]+)\)")  # as nbdev writes it
@@ -46,43 +46,55 @@ def page_of(path: Path) -> str:
 ORDER = {page_of(path): place for place, path in enumerate(NOTEBOOKS)}
 
 
-class ExecuteExports(exec_show_docs):
-    """Run what API tables need and nothing else: exported cells and `show_doc`."""
-
-    def __call__(self, cell):
-        if any(d.startswith("export") for d in cell.directives_ or ()) or "show_doc(" in cell.source:
-            for name in [m for m in sys.modules if m.startswith("dearli.")]:  # types of inherited fields
-                self.k.user_ns |= vars(sys.modules[name]) | self.k.user_ns
-            super().__call__(cell)
-
-
 class Filter(FilterDefaults):
-    """The processors of nbdev, which would also run every cell that imports something."""
+    """The processors of nbdev without its API tables, for which it would run every notebook."""
 
     def base_procs(self):
-        return [ExecuteExports if p is exec_show_docs else p for p in super().base_procs()]
+        own = ("add_show_docs", "exec_show_docs", "clean_show_doc", "rm_export", "add_fold", "mv_exports")
+        return [p for p in super().base_procs() if p.__name__ not in own]
 
 
-def with_tables(cell: NbCell) -> list[NbCell]:
-    """An exported cell, whose code stays on the page, with a table for each public method of its classes."""
+def first_line(node: ast.stmt) -> int:
+    """Line of a statement or of its first decorator."""
+    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+
+
+def table(name: str, node: ast.stmt, lines: list[str], module: str) -> str:
+    """Heading, signature with its comments, and docstring of a function; of a class all above its methods."""
+    is_class = isinstance(node, ast.ClassDef)
+    below = [n for n in node.body if isinstance(n, ast.FunctionDef)] if is_class else node.body
+    end = max(first_line(below[0]) - 1 if below else node.end_lineno, node.lineno)
+    text = textwrap.dedent("\n".join(lines[first_line(node) - 1 : end])).strip()
+    link = f'[source]({LOOKUP.code(f"dearli.{module}.{name}")}){{style="float:right; font-size:smaller"}}'
+    said = "" if is_class else ast.get_docstring(node) or ""
+    return f"---\n\n{link}\n\n### {name}\n\n```python\n{text}\n```\n\n{said}"
+
+
+def described(cell: NbCell, module: str) -> list[NbCell]:
+    """An exported cell, folded below a table for each public name it defines; imports alone are left out."""
     if cell.cell_type != "code" or not cell.source.startswith("#| export\n"):
         return [cell]
-    classes = [n for n in ast.parse(cell.source).body if isinstance(n, ast.ClassDef) and n.name[0] != "_"]
-    methods = [(c.name, m) for c in classes for m in c.body if isinstance(m, ast.FunctionDef)]
-    shown = [f"show_doc({c}.{m.name})" for c, m in methods if m.name[0] != "_" and ast.get_docstring(m)]
-    cell.source = cell.source.replace("#| export", "#| exports", 1)  # folded below its signature
-    return [cell, *(mk_cell(text, metadata=type(cell.metadata)()) for text in shown)]
+    lines, body = cell.source.splitlines(), ast.parse(cell.source).body
+    if all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body):
+        return []
+    named = [(n.name, n) for n in body if isinstance(n, (ast.ClassDef, ast.FunctionDef))]
+    for owner in [n for n in body if isinstance(n, ast.ClassDef)]:
+        methods = [m for m in owner.body if isinstance(m, ast.FunctionDef) and ast.get_docstring(m)]
+        named += [(f"{owner.name}.{m.name}", m) for m in methods]
+    shown = [table(name, node, lines, module) for name, node in named if not re.search(r"(^|\.)_", name)]
+    folded = '#| code-fold: true\n#| code-summary: "Exported source"\n'
+    cell.source = cell.source.replace("#| export\n", folded, 1)
+    return [*(mk_cell(text, "markdown", metadata=type(cell.metadata)()) for text in shown), cell]
 
 
 def honest_links(text: str, page: str) -> str:
-    """Unlink words that only look like a symbol: in code, private, or of a page the reader has not reached."""
+    """Unlink words that only look like a symbol: private names, and those of a page not reached yet."""
 
     def keep(match: re.Match) -> str:
         later = page[:2] not in ("in", "0-") and ORDER.get(page, 0) < ORDER.get(match[2], 0)
         return match[1] if later or match[3].split(".")[-1].startswith("_") else match[0]
 
-    parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
-    return "".join(LINK.sub(r"\1" if i % 2 else keep, part) for i, part in enumerate(parts))
+    return LINK.sub(keep, text)
 
 
 def on_the_site(text: str, up: str) -> str:
@@ -94,32 +106,23 @@ def on_the_site(text: str, up: str) -> str:
     return text.replace(f"]({up}../", f"]({CODE}")
 
 
-def write_page(path: Path) -> str:
-    """Write one notebook with its API tables below _proc/; what went wrong, or nothing."""
-    warnings.filterwarnings("ignore")
-    page = page_of(path)
-    try:
-        notebook = read_nb(path)
-        notebook.cells = [part for cell in notebook.cells for part in with_tables(cell)]
-        Filter()(notebook)
-        for cell in notebook.cells:
-            cell.source = cell.source.replace("#| code-fold: show", "#| code-fold: true", 1)
-            if cell.cell_type == "markdown":
-                cell.source = honest_links(cell.source, page)
-            for shown in (output.get("data", {}) for output in cell.get("outputs", ())):
-                if "text/markdown" in shown:
-                    shown["text/markdown"] = honest_links("".join(shown["text/markdown"]), "index")
-        target = SOURCE / f"{page}.ipynb"
-        target.parent.mkdir(exist_ok=True)
-        write_nb(notebook, target)
-        target.write_text(on_the_site(target.read_text(), "../" * page.count("/")))
-    except Exception as error:
-        return f"{path.name}: {error!r}: {error.__cause__}"
-    return ""
+def write_page(path: Path) -> None:
+    """Write one notebook with its API tables below _proc/."""
+    page, notebook = page_of(path), read_nb(path)
+    module = next(iter(re.findall(r"#\| default_exp ([\w.]+)", path.read_text())), "")
+    notebook.cells = [part for cell in notebook.cells for part in described(cell, module)]
+    Filter()(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = honest_links(cell.source, page)
+    target = SOURCE / f"{page}.ipynb"
+    target.parent.mkdir(exist_ok=True)
+    write_nb(notebook, target)
+    target.write_text(on_the_site(target.read_text(), "../" * page.count("/")))
 
 
-def write_source() -> list[str]:
-    """Everything a renderer reads, in _proc/; what went wrong."""
+def write_source() -> None:
+    """Write everything that a renderer reads to _proc/."""
     # nbdev_proc_nbs and nbdev_docs do this too, but first try to download Quarto.
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(NBS / "images", SOURCE / "images")
@@ -132,8 +135,8 @@ def write_source() -> list[str]:
         if section != "index.ipynb" and isinstance(section["contents"], str):  # a folder
             section["contents"] = [f"{p}.ipynb" for p in ORDER if p.startswith(section["contents"] + "/")]
     (SOURCE / "_quarto.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return list(filter(None, pool.map(write_page, [NBS / "index.ipynb", *NOTEBOOKS])))
+    for path in [NBS / "index.ipynb", *NOTEBOOKS]:
+        write_page(path)
 
 
 def as_mathml(match: re.Match) -> str:
@@ -159,18 +162,16 @@ def broken_links() -> list[str]:
 
 def build() -> list[str]:
     """Render the site and say what is wrong with it."""
-    problems = write_source()
+    write_source()
     done = subprocess.run([BIN / "smalldocs", "render", SOURCE], text=True, capture_output=True)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(SOURCE / "_docs", SITE)
     for path in (*SITE.rglob("*.html"), *SITE.rglob("*.css")):  # nothing asks another server for anything
         path.write_text(re.sub(ELSEWHERE, "", FORMULA.sub(as_mathml, path.read_text())))
     said = [line for line in done.stderr.splitlines() if line.startswith("warning")]
-    return problems + [line for line in said if not re.search(QUARTOS, line)] + broken_links()
+    return [line for line in said if not re.search(QUARTOS, line)] + broken_links()
 
 
 if __name__ == "__main__":
-    import docs  # under this name in workers, where nbdev's shell takes the place of `__main__`
-
-    problems = docs.write_source() if "--source-only" in sys.argv else docs.build()
-    sys.exit("\n".join(problems) or None)
+    found = write_source() if "--source-only" in sys.argv else build()
+    sys.exit("\n".join(found or []) or None)
