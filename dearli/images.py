@@ -5,6 +5,7 @@
 # %% ../nbs/1-ground/04_images.ipynb #9eebf92d
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,10 +154,16 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 def image_files(
     folder: Path,  # searched with its sub-folders
 ) -> Iterator[Path]:
-    "Find the images below a folder; hidden files are left out."
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and path.name[0] != ".":
-            yield path
+    "Find the images below a folder and the folders that are linked there; hidden ones are left out."
+    been = set()  # a link may lead back to where it is
+    for here, folders, files in os.walk(folder, followlinks=True):
+        place = os.stat(here)
+        known = (place.st_dev, place.st_ino) in been
+        been.add((place.st_dev, place.st_ino))
+        folders[:] = [] if known else [f for f in folders if f[0] != "."]
+        for name in () if known else files:
+            if name[0] != "." and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(here) / name
 
 
 class ImageFolder:

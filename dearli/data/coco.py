@@ -22,7 +22,7 @@ from ..io import DearliError, read_json
 __all__ = ['MOST_PIXELS', 'HIGHEST_ID', 'Note', 'CocoImage', 'CocoCategory', 'CocoSegment', 'CocoInstance', 'PanopticEntry',
            'InstancesEntry', 'Unfit', 'shown', 'whole', 'flag', 'text', 'identity', 'size_of', 'entries_of',
            'category_of', 'PanopticFile', 'read_panoptic', 'unpack_counts', 'instance_mask', 'InstancesFile',
-           'read_instances']
+           'read_instances', 'read_coco']
 
 # %% ../../nbs/5-data/05_coco.ipynb #83baf93c
 class Note(NamedTuple):
@@ -171,9 +171,9 @@ def entries_of(value: dict, key: str, path: Path, read: Callable[[dict], Any], n
     return found
 
 
-def _loaded(path: Path) -> dict:
+def _loaded(path: Path, content: dict | None) -> dict:
     "Read a COCO file; raises `DearliError` if it lacks images or annotations."
-    value = read_json(path)
+    value = read_json(path) if content is None else content
     if not isinstance(value, dict):
         raise DearliError(f"{path} holds no object at its top: give a COCO file.")
     for key in ("images", "annotations", "categories"):
@@ -251,11 +251,12 @@ def _annotation(entry: dict, path: Path, notes: list[Note]) -> tuple[int | str, 
 
 def read_panoptic(
     path: str | Path,  # a JSON
+    content: dict | None = None,  # what is in it, where it has been read already
 ) -> PanopticFile:
     "Read a COCO-panoptic file; raises `DearliError` if it is no COCO file at all."
     path = Path(path)
     notes: list[Note] = []
-    value = _loaded(path)
+    value = _loaded(path, content)
     images = _images(value, path, notes)
     entries: dict[int | str, PanopticEntry] = {}
     read = partial(_annotation, path=path, notes=notes)
@@ -392,11 +393,12 @@ def _instance(entry: dict, images: dict[int | str, CocoImage], path: Path) -> tu
 
 def read_instances(
     path: str | Path,  # a JSON
+    content: dict | None = None,  # what is in it, where it has been read already
 ) -> InstancesFile:
     "Read a COCO instances file; raises `DearliError` if it is no COCO file at all."
     path = Path(path)
     notes: list[Note] = []
-    value = _loaded(path)
+    value = _loaded(path, content)
     images = _images(value, path, notes)
     instances: dict[int | str, list[CocoInstance]] = {k: [] for k in images}
     read = partial(_instance, images=images, path=path)
@@ -407,3 +409,17 @@ def read_instances(
     categories = tuple(entries_of(value, "categories", path, category_of, notes))
     entries = tuple(InstancesEntry(images[k], tuple(v)) for k, v in instances.items())
     return InstancesFile(path, categories, entries, tuple(notes))
+
+# %% ../../nbs/5-data/05_coco.ipynb #9d5f6c2b
+def read_coco(
+    path: str | Path,  # a JSON
+) -> PanopticFile | InstancesFile | None:
+    "Read a COCO file of either kind, None for other JSONs; raises `DearliError` if it is not JSON."
+    value = read_json(path)
+    rows = value.get("annotations") if isinstance(value, dict) else None
+    if not isinstance(rows, list) or not isinstance(value.get("images"), list):
+        return None
+    keys = next((set(r) for r in rows if isinstance(r, dict)), set())
+    if "segments_info" in keys:
+        return read_panoptic(path, value)
+    return read_instances(path, value) if "segmentation" in keys else None

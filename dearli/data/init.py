@@ -6,174 +6,191 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..images import SUFFIXES
-from ..io import DearliError, atomic_write
-from ..panoptic import Category, Taxonomy
+from .coco import CocoCategory, InstancesFile, PanopticFile, read_coco
 from .sources import read_numbers
 from .vocabularies import class_lines, vocabulary
+from ..images import image_files
+from ..io import DearliError, atomic_write, inside
+from ..panoptic import Category, Taxonomy
 
 # %% auto #0
-__all__ = ['HEAD', 'NOTE', 'Found', 'image_folders', 'read_coco', 'mask_folders', 'pair_pngs', 'file_text', 'init_data']
+__all__ = ['Folders', 'HEAD', 'NOTE', 'Found', 'image_folders', 'find_json', 'mask_folders', 'pair_pngs', 'file_text',
+           'init_data']
 
 # %% ../../nbs/5-data/08_init.ipynb #86c3adfb
 @dataclass
 class Found:
-    "One set of labelled images"
+    "One set of labelled images."
 
-    format: str  # As in a dataset file
-    images: Path  # Folder
+    format: str  # as in a dataset file
+    images: Path  # folder
     paths: dict[str, Path] = field(default_factory=dict)  # json, masks, semantic, instances
     classes: list[Category] = field(default_factory=list)
-    count: int = 0  # Images
+    count: int = 0  # images
+    void: tuple[int, ...] = (255,)  # of `png`: class values that mean nothing
+    background: int | None = None  # of `coco-instances`: class of all other pixels, where it is not 0
 
     @property
     def held_out(self) -> bool:
-        "Does a name say that it is for validation?"
+        "Tell by the names whether it is for validation."
         names = [p.name.lower() for p in (*self.paths.values(), self.images)]
         return any(w in n for n in names for w in ("val", "test", "eval"))
 
 
+Folders = dict[Path, list[Path]]  # folder -> images directly in it
+
+
 def image_folders(
-    root: Path,  # Where to look
-) -> dict[Path, list[Path]]:  # Folder -> images directly in it
-    "Folders that hold images"
-    found: dict[Path, list[Path]] = {}
-    for p in sorted(root.rglob("*")):
-        if p.suffix.lower() in SUFFIXES and not any(
-            part.startswith(".") for part in p.relative_to(root).parts
-        ):
-            found.setdefault(p.parent, []).append(p)
-    return found
+    root: Path,  # where to look
+) -> Folders:
+    "Find the folders that hold images."
+    found = defaultdict(list)
+    for path in sorted(image_files(root)):
+        found[path.parent].append(path)
+    return dict(found)
 
 
 def _home(
-    names: list[str], folders: dict[Path, list[Path]], root: Path, hint: str, avoid: Path | None = None
+    names: Iterable[str], folders: Folders, root: Path, hint: str, avoid: Path | None = None
 ) -> Path | None:
-    "The folder below which files of these names lie; of several the one most like the hint"
-    bases = {b for f in folders for b in (f, *f.parents) if b == root or root in b.parents}
-    right = [b for b in bases if b != avoid and all((b / n).is_file() for n in names)]
-    name = lambda b: b.name.lower()
-    return min(
-        right,
-        key=lambda b: (name(b) != hint.lower(), name(b) not in hint.lower(), len(b.parts), str(b)),
-        default=None,
-    )
+    "Find the folder below which most files of these names lie, of several the one most like the hint."
+    bases = {b for f in folders for b in (f, *f.parents) if b == root or root in b.parents} - {avoid}
+    names = [n.replace("\\", "/") for n in names]
+    there = {b: sum(inside(b, n).is_file() for n in names) for b in bases}
+
+    def rank(base: Path) -> tuple:
+        name = base.name.lower()
+        return -there[base], name != hint.lower(), name not in hint.lower(), len(base.parts), str(base)
+
+    best = min(bases, key=rank, default=None)
+    return best if best and 2 * there[best] > len(names) else None
 
 # %% ../../nbs/5-data/08_init.ipynb #ad037f18
-def read_coco(
-    path: Path,  # A JSON
-    folders: dict[Path, list[Path]],  # From `image_folders`
-    root: Path,  # Where was looked
-    notes: list[str],  # Gets what a person should know
+def find_json(
+    path: Path,  # a JSON
+    folders: Folders,  # from `image_folders`
+    root: Path,  # where was looked
+    notes: list[str],  # gets what a person should know
 ) -> Found | None:
-    "Recognise a COCO file"
+    "Recognise a COCO file and the folders of its images and masks; None for everything else."
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        return notes.append(f"{path.name} is no JSON that can be read")
-    rows = value.get("annotations") if isinstance(value, dict) else None
-    if not rows or not value.get("images") or not isinstance(rows[0], dict):
+        file = read_coco(path)
+        return _with_folders(file, folders, root, notes) if file else None
+    except DearliError as e:
+        notes.append(f"{path.name} was passed over: {e}")
         return None
-    kind = (
-        "coco-panoptic"
-        if "segments_info" in rows[0]
-        else "coco-instances"
-        if "segmentation" in rows[0]
-        else None
-    )
-    if kind is None:
-        return None
-    masks = None
-    if kind == "coco-panoptic":
-        masks = _home([a["file_name"] for a in rows[:5]], folders, root, path.stem)
-        if masks is None:
-            return notes.append(
-                f"{path.name} looks like {kind}, but its PNGs are in no folder below {root.name}/"
-            )
-    home = _home([i["file_name"] for i in value["images"][:5]], folders, root, path.stem, masks)
-    if home is None:
-        return notes.append(
-            f"{path.name} looks like {kind}, but the images it names are in no folder below {root.name}/"
-        )
-    found = Found(
-        kind,
-        home,
-        {"json": path, **({"masks": masks} if masks else {})},
-        count=len({a["image_id"] for a in rows}),
-    )
-    found.classes = _categories(value.get("categories", []), kind)
-    return found
 
 
-def _categories(rows: list[dict], kind: str) -> list[Category]:
-    "Classes of a JSON; known ones get the shipped synonyms"
-    known = _coco(rows)
-    out = [
-        known.get(c["id"]) or Category(c["id"], str(c["name"]).replace(",", " "), bool(c.get("isthing", 1)))
-        for c in rows
-    ]
-    if kind == "coco-instances" and 0 not in {c.id for c in out}:
-        out = [Category(0, "background", False), *out]
-    return out
+def _with_folders(
+    file: PanopticFile | InstancesFile, folders: Folders, root: Path, notes: list[str]
+) -> Found:
+    "Find the folders of the images and masks of a COCO file; raises `DearliError` if they are not there."
+    stem, names = file.path.stem, [e.image.file_name for e in file.entries]
+    kind = "coco-panoptic" if isinstance(file, PanopticFile) else "coco-instances"
+    if not names:
+        raise DearliError(f"{file.path.name} has no annotation that can be used.")
+    paths = {"json": file.path}
+    if isinstance(file, PanopticFile):
+        masks = _home([e.png for e in file.entries[:20]], folders, root, stem)
+        paths["masks"] = _found(masks, kind, "its PNGs", root)
+    home = _home(names[:20], folders, root, stem, paths.get("masks"))
+    home = _found(home, kind, "the images it names", root)
+    _note_lost(names, home, file.path.name, notes)
+    classes, background = _categories(file.categories, kind, notes)
+    return Found(kind, home, paths, classes, len(names), background=background)
 
 
-def _coco(rows: list[dict]) -> dict[int, Category]:
-    "COCO's classes by id if the rows are COCO's: all ids known, all names of things equal (stuff has plainer names here)"
+def _found(place: Path | None, kind: str, what: str, root: Path) -> Path:
+    "Give a folder that was looked for; raises `DearliError` if there is none."
+    if place is None:
+        raise DearliError(f"it looks like {kind}, but {what} are in no folder below {root.name}/")
+    return place
+
+
+def _note_lost(names: list[str], home: Path, where: str, notes: list[str]) -> None:
+    "Note images that a JSON names and that are not there."
+    if lost := [n for n in names if not inside(home, n.replace("\\", "/")).is_file()]:
+        notes.append(f"{where} names {len(lost)} images that are not there, {lost[0]} first")
+
+
+def _categories(
+    rows: Sequence[CocoCategory], kind: str, notes: list[str]
+) -> tuple[list[Category], int | None]:
+    "Make classes of the categories of a JSON, and a background for instances; known ones get synonyms."
+    known, out, names = _coco(rows), [], set()
+    for c in {c.id: c for c in rows}.values():
+        name = " ".join(c.name.replace(",", " ").split())
+        if name.lower() in names:
+            notes.append(f"two categories are named {name}, so {c.id} was added to the second name")
+            name = f"{name} {c.id}"
+        names.add(name.lower())
+        out.append(known.get(c.id) or Category(c.id, name, c.isthing is not False))
+    return (out, None) if kind == "coco-panoptic" else _with_background(out)
+
+
+def _with_background(classes: list[Category]) -> tuple[list[Category], int | None]:
+    "Add a class for the pixels without an instance; its id is told where it is not 0."
+    ids, names = {c.id for c in classes}, {c.name.lower() for c in classes}
+    free = max(ids) + 1 if 0 in ids else 0
+    title = f"background {free}" if "background" in names else "background"
+    return [Category(free, title, False), *classes], free or None
+
+
+def _coco(rows: Sequence[CocoCategory]) -> dict[int, Category]:
+    "Give COCO's classes by id if ids and names of things are COCO's (our names of stuff are plainer)."
     known = {c.id: c for c in vocabulary("coco-panoptic").categories}
-    same = [
-        c["id"] in known and (not known[c["id"]].isthing or known[c["id"]].name == c["name"]) for c in rows
-    ]
-    return known if all(same) and any(c["id"] in known and known[c["id"]].isthing for c in rows) else {}
+    things = [c for c in rows if c.id in known and known[c.id].isthing]
+    same = all(c.id in known for c in rows) and all(known[c.id].name == c.name for c in things)
+    return known if same and things else {}
 
 # %% ../../nbs/5-data/08_init.ipynb #574a2ff7
 def mask_folders(
-    folders: dict[Path, list[Path]],  # From `image_folders`
-) -> list[Path]:  # Those that hold maps of numbers
-    "Folders whose first PNGs are numbers, not pictures"
+    folders: Folders,  # from `image_folders`
+) -> list[Path]:  # those that hold maps of numbers
+    "Find folders whose first PNGs are numbers, not pictures."
+    return [f for f, paths in folders.items() if all(map(_is_map, paths[:3]))]
 
-    def numbers(p):
-        try:
-            return p.suffix.lower() == ".png" and len(np.unique(read_numbers(p))) <= 64
-        except DearliError:
-            return False
 
-    return [f for f, paths in folders.items() if all(map(numbers, paths[:3]))]
+def _is_map(path: Path) -> bool:
+    "Tell whether a PNG holds few plain numbers."
+    try:
+        return path.suffix.lower() == ".png" and len(np.unique(read_numbers(path))) <= 64
+    except DearliError:
+        return False
 
 
 def pair_pngs(
-    folders: dict[Path, list[Path]],  # From `image_folders`
-    masks: list[Path],  # From `mask_folders`
-    sample: int = 60,  # Masks to read for the classes
+    folders: Folders,  # from `image_folders`
+    masks: list[Path],  # from `mask_folders`
+    notes: list[str],  # gets what a person should know
+    sample: int = 60,  # masks to read for the classes
 ) -> list[Found]:
-    "Match folders of masks with folders of images"
+    "Match folders of masks with folders of images."
     stems = {f: {p.stem for p in paths} for f, paths in folders.items()}
     found = []
     for images in (f for f in folders if f not in masks):
         fit = [m for m in masks if stems[images] <= stems[m]]
-        inst = [m for m in fit if "inst" in m.name.lower() or "inst" in m.parent.name.lower()]
-        sem = [m for m in fit if m not in inst]
-        if not sem:
+        instances = [m for m in fit if "inst" in m.name.lower() or "inst" in m.parent.name.lower()]
+        semantic = [m for m in fit if m not in instances]
+        if not semantic:
             continue
-        item = Found(
-            "png",
-            images,
-            {"semantic": sem[0], **({"instances": inst[0]} if inst else {})},
-            count=len(folders[images]),
-        )
-        item.classes = _values(item, sorted(stems[images])[:sample])
+        paths = {"semantic": semantic[0], **({"instances": instances[0]} if instances else {})}
+        item = Found("png", images, paths, count=len(folders[images]))
+        _add_values(item, sorted(stems[images])[:sample], notes)
         found.append(item)
     return found
 
 
-def _values(item: Found, stems: list[str]) -> list[Category]:
-    "Class values that occur, and whether instance numbers lie on them"
-    seen, things = Counter(), set()
+def _add_values(item: Found, stems: list[str], notes: list[str]) -> None:
+    "Make classes of the values that occur; things are those on which instance numbers lie."
+    seen, things = Counter[int](), set()
     for s in stems:
         semantic = read_numbers(item.paths["semantic"] / f"{s}.png")
         seen.update(np.unique(semantic).tolist())
@@ -181,120 +198,153 @@ def _values(item: Found, stems: list[str]) -> list[Category]:
             numbers = read_numbers(item.paths["instances"] / f"{s}.png", colour=True)
             if numbers.shape == semantic.shape:
                 things |= set(np.unique(semantic[numbers > 0]).tolist())
-    return [Category(v, f"class {v}", v in things) for v in sorted(seen) if v != 255]
+    _judge_255(item, seen, notes)
+    item.classes = [Category(v, f"class {v}", v in things) for v in sorted(set(seen) - set(item.void))]
+
+
+def _judge_255(item: Found, seen: Counter[int], notes: list[str]) -> None:
+    "Decide whether the value 255 is a class or void, and note it."
+    where = f"{item.paths['semantic'].name}/"
+    if set(seen) == {0, 255}:
+        item.void = ()
+        notes.append(f"{where} holds 0 and 255 only, so 255 is a class there and not void")
+    elif seen[255]:
+        notes.append(f"255 occurs in {seen[255]} of the masks read from {where} and is taken as void")
 
 # %% ../../nbs/5-data/08_init.ipynb #766edf65
 HEAD = """# Dataset file of dearli, written from what was found in {folder}/. Paths are relative to this file.
 # Look at every line, correct what is wrong, then run: dearli check {name}
 
-name = "{title}"
+name = {title}
 
 # One class per line: the id in your files, thing (countable) or stuff, and names, of which the
 # first is shown and all are prompts for the text encoder. More names are better names.
 classes = [
-{classes}
-]
+{classes}]
 """
 NOTE = {
-    "labelled": 'Images with labels to learn from. To use some of them only: only = "partition.txt" (dearli data split).',
+    "labelled": 'Images with labels to learn from; only = "partition.txt" takes some (dearli data split).',
     "validation": "Images with labels that are only scored, never learned from.",
     "unlabelled": "Images without labels: a folder, or a text file with one path per line.",
 }
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(text: object) -> str:
+    "Write a value as TOML; texts must be UTF-8."
+    if not isinstance(text, str):
+        return json.dumps(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DearliError(f"{ascii(text)} is not UTF-8 and cannot be written: rename it.") from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    "Make a text fit for a comment: one line, no control characters."
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _section(name: str, item: Found | Path, root: Path) -> str:
-    "One section of the file"
-    rows = (
-        {"images": item}
-        if isinstance(item, Path)
-        else {"format": item.format, "images": item.images, **item.paths}
-    )
-    text = {k: v.relative_to(root).as_posix() if isinstance(v, Path) else v for k, v in rows.items()}
-    count = f"  # {item.count} images" if isinstance(item, Found) else ""
-    extra = "void = [255]  # class values that mean nothing\n" if rows.get("format") == "png" else ""
-    return (
-        f"\n# {NOTE[name]}\n[{name}]{count}\n"
-        + "".join(f"{k} = {_quoted(v)}\n" for k, v in text.items())
-        + extra
-    )
+    "Write one section of the file."
+    rows: dict[str, object] = {"images": item}
+    lines = [f"\n# {NOTE[name]}", f"[{name}]"]
+    if isinstance(item, Found):
+        rows = {"format": item.format, "images": item.images, **item.paths}
+        lines[1] += f"  # {item.count} images"
+    for k, v in rows.items():
+        lines.append(f"{k} = {_quoted(v.relative_to(root).as_posix() if isinstance(v, Path) else v)}")
+    if isinstance(item, Found) and item.format == "png":
+        lines.append(f"void = {list(item.void)}  # class values that mean nothing")
+    if isinstance(item, Found) and item.background is not None:
+        lines.append(f"background = {item.background}  # class of the pixels without an instance")
+    return "\n".join(lines) + "\n"
 
 
 def file_text(
-    root: Path,  # The folder
-    name: str,  # Of the file
-    parts: dict,  # Section -> what was found
-    notes: list[str],  # What a person should know
+    root: Path,  # the folder
+    name: str,  # of the file
+    parts: dict[str, Found | Path | None],  # section -> what was found
+    notes: list[str],  # what a person should know
 ) -> str:
-    "Write a dataset file"
-    classes = {
-        c.id: c
-        for part in ("validation", "labelled")
-        if isinstance(parts.get(part), Found)
-        for c in parts[part].classes
-    }
-    rows = sorted(classes.values(), key=lambda c: c.id)
-    lines = [
-        f"  {_quoted(line)}," + ("  # NAME ME" if c.name == f"class {c.id}" else "")
-        for c, line in zip(rows, class_lines(Taxonomy("", tuple(rows))))
-    ]
-    text = HEAD.format(folder=root.name, name=name, title=root.name, classes="\n".join(lines))
-    text += "".join(
-        _section(k, parts[k], root) for k in ("labelled", "validation", "unlabelled") if parts.get(k)
-    )
-    for k in ("validation", "unlabelled"):
-        if not parts.get(k):
+    "Write a dataset file."
+    lines = "".join(_class_lines([p for p in parts.values() if isinstance(p, Found)]))
+    text = HEAD.format(folder=_comment(root.name), name=name, title=_quoted(root.name), classes=lines)
+    for k, item in parts.items():
+        if item:
+            text += _section(k, item, root)
+        else:
             text += f'\n# {NOTE[k]} Nothing was found for it.\n# [{k}]\n# images = "..."\n'
-    return text + "".join(f"\n# Note: {n}." for n in notes) + ("\n" if notes else "")
+    return text + "".join(f"\n# Note: {_comment(n)}." for n in notes) + ("\n" if notes else "")
+
+
+def _class_lines(found: list[Found]) -> list[str]:
+    "Write the classes of all sections, those of the first where two differ."
+    classes = {c.id: c for item in reversed(found) for c in item.classes}
+    rows = sorted(classes.values(), key=lambda c: c.id)
+    lines = [f"  {_quoted(line)}" for line in class_lines(Taxonomy("", tuple(rows)))]
+    return [
+        f"{line},  # NAME ME\n" if c.name == f"class {c.id}" else f"{line},\n" for c, line in zip(rows, lines)
+    ]
 
 # %% ../../nbs/5-data/08_init.ipynb #66d9e028
 def init_data(
-    folder: str | Path,  # Where to look
-    name: str = "dearli.toml",  # File to write into it
-) -> dict:  # file, sections with their number of images, number of classes, notes
-    "Write a commented dataset file; raises `DearliError` if there is one already or nothing labelled was found"
-    root = Path(folder).resolve()
+    folder: str | Path,  # where to look
+    name: str = "dearli.toml",  # file to write into it
+) -> dict:  # file, sections with their number of images, formats, notes
+    "Write a commented dataset file; raises `DearliError` if there is one or nothing labelled was found."
+    root = Path(folder).expanduser().resolve()
+    file = root / name
     if not root.is_dir():
         raise DearliError(f"{folder} is not a folder: give the folder that holds images and labels.")
-    if (root / name).exists():
-        raise DearliError(
-            f"{Path(folder) / name} is there already: edit it, or move it and run the command again."
-        )
-    folders, notes = image_folders(root), []
-    found = [f for p in sorted(root.rglob("*.json")) if (f := read_coco(p, folders, root, notes))]
+    if file.exists():
+        raise DearliError(f"{file} already exists: edit it, or move it and run the command again.")
+    folders, notes = image_folders(root), list[str]()
+    found, masks = _labelled_sets(root, folders, notes)
+    parts = _parts(root, folders, found, masks, notes)
+    text = file_text(root, name, parts, notes)
+    with atomic_write(file) as f:
+        f.write(text)
+    formats = {k: v.format for k, v in parts.items() if isinstance(v, Found)}
+    return {"file": str(file), "sections": _sizes(parts, folders), "formats": formats, "notes": notes}
+
+
+def _sizes(parts: dict[str, Found | Path | None], folders: Folders) -> dict[str, int]:
+    "Count the images of every section."
+    sets = {k: v for k, v in parts.items() if v is not None}
+    return {k: v.count if isinstance(v, Found) else len(folders[v]) for k, v in sets.items()}
+
+
+def _labelled_sets(root: Path, folders: Folders, notes: list[str]) -> tuple[list[Found], list[Path]]:
+    "Find labelled images and the folders of masks; raises `DearliError` with all notes if there are none."
+    jsons = [find_json(p, folders, root, notes) for p in sorted(root.rglob("*.json"))]
+    found = [f for f in jsons if f]
     used = {f.images for f in found} | {f.paths["masks"] for f in found if "masks" in f.paths}
     rest = {f: p for f, p in folders.items() if f not in used}
     masks = mask_folders(rest)
+    found = found or pair_pngs(rest, masks, notes)
     if not found:
-        found = pair_pngs(rest, masks)
-    if not found:
-        raise DearliError(
-            f"{folder} holds no labels that could be recognised: it needs a COCO-panoptic or COCO-instances JSON, or semantic PNGs named like their images."
-        )
-    train, val = [f for f in found if not f.held_out], [f for f in found if f.held_out]
-    if not train:
-        train, val = val, []
-    notes += [
-        f"{o.paths.get('json', o.images).name} was left out, since one labelled and one validation set are enough"
-        for o in train[1:] + val[1:]
-    ]
-    taken = {f.images for f in found} | {p for f in found for p in f.paths.values()} | set(masks)
-    free = [f for f in folders if not any(t == f or t in f.parents for t in taken)]
+        what = f"{root} holds no labels that could be recognised"
+        need = "it needs a COCO-panoptic or COCO-instances JSON, or semantic PNGs named like their images"
+        raise DearliError(f"{what}: {need}." + "".join(f" Note: {n.rstrip('.')}." for n in notes))
+    return found, masks
+
+
+def _free(folders: Folders, found: list[Found], masks: list[Path]) -> list[Path]:
+    "Find folders of images that belong to no labels."
+    taken = {p for f in found for p in (f.images, *f.paths.values())} | set(masks)
+    return [f for f in folders if not taken & {f, *f.parents}]
+
+
+def _parts(
+    root: Path, folders: Folders, found: list[Found], masks: list[Path], notes: list[str]
+) -> dict[str, Found | Path | None]:
+    "Decide what is for training, for validation and without labels."
+    val = [f for f in found if f.held_out]
+    train = [f for f in found if not f.held_out]
+    first = [*(train or val), None][0], [*(val if train else []), None][0]
+    left = [f.paths.get("json", f.images).name for f in found if f not in first]
+    notes += [f"{n} was left out, since one labelled and one validation set are enough" for n in left]
+    free = _free(folders, found, masks)
     notes += [f"{f.relative_to(root)} holds {len(folders[f])} images too" for f in free[1:]]
-    parts = {
-        "labelled": train[0],
-        "validation": val[0] if val else None,
-        "unlabelled": free[0] if free else None,
-    }
-    with atomic_write(root / name) as f:
-        f.write(file_text(root, name, parts, notes))
-    sizes = {k: v.count if isinstance(v, Found) else len(folders[v]) for k, v in parts.items() if v}
-    return {
-        "file": str(root / name),
-        "sections": sizes,
-        "formats": {k: v.format for k, v in parts.items() if isinstance(v, Found)},
-        "notes": notes,
-    }
+    return {"labelled": first[0], "validation": first[1], "unlabelled": free[0] if free else None}
