@@ -64,6 +64,15 @@ class TrainConfig:
         )
         return cls(**{**tiny, **changes})
 
+    def resolved(
+        self,
+        learns: bool,  # from unlabelled images?
+        warmed_up: bool,  # does the decoder start from given weights?
+    ) -> TrainConfig:
+        "Return these settings with nothing left open, and without what a supervised run does not use."
+        train = replace(self, ramp=not warmed_up if self.ramp is None else self.ramp)
+        return train if learns else replace(train, unlabelled=0, burn_in=0)
+
 # %% ../nbs/3-method/11_config.ipynb #9df98f3a
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig:
@@ -204,13 +213,15 @@ def read_run(
     path = Path(run) / "config.json"
     if not path.exists():
         raise DearliError(
-            f"{run} is not a run folder, config.json is missing: give a folder that `dearli train` or `dearli study run` wrote."
+            f"{run} is not a run folder, config.json is missing: give a folder that "
+            "`dearli train` or `dearli study run` wrote."
         )
     values = read_json(path)
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema", 1) if isinstance(values, dict) else "unknown"
         raise DearliError(
-            f"{path} has schema {found}, this version of dearli reads {SCHEMA}: train again in another folder, or use the version that wrote it."
+            f"{path} has schema {found}, this version of dearli reads {SCHEMA}: train again in another folder, "
+            "or use the version that wrote it."
         )
     return from_dict(RunConfig, values, str(path))
 

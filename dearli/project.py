@@ -150,9 +150,6 @@ def resolve_project(
             f"train.burn_in {train.burn_in} leaves none of {train.steps} steps for the unlabelled images: "
             "lower it, or train from labels alone."
         )
-    train = replace(train, ramp=initial is None if train.ramp is None else train.ramp)
-    if not settings.semi:
-        train = replace(train, unlabelled=0, burn_in=0)
     names_masks = hasattr(shared_backbone(settings.backbone), "embed")
     alpha = settings.alpha if names_masks else None
     recipe = "supervised" if not settings.semi else "ssl" if alpha is None else "dear"
@@ -165,7 +162,7 @@ def resolve_project(
         model=SegmenterConfig.of(
             settings.model, head="language" if names_masks else "linear", freeze_backbone=True
         ),
-        train=train,
+        train=train.resolved(settings.semi, initial is not None),
         view=settings.view,
         criterion=settings.criterion,
         initial=None if initial is None else sha256(Path(initial).read_bytes()).hexdigest()[:16],
@@ -244,7 +241,8 @@ def validation_images(
         raise DearliError(f"{path} has no [validation]: add one to score.")
     if data.taxonomy.names != (trained := read_taxonomy(run).names):
         raise DearliError(
-            f"{path} has the classes {data.taxonomy.names}, {run} was trained on {trained}: score it on the same."
+            f"{path} has the classes {data.taxonomy.names}, {run} was trained on {trained}: "
+            "score it on the same classes."
         )
     return data.validation
 
@@ -309,7 +307,7 @@ def compare_project(
     settings: ProjectConfig = ProjectConfig(),  # what to train
     progress: bool = True,  # show bars
 ) -> list[dict]:  # records
-    "Train with labels only and with the unlabelled rest, for every seed, and record both; the same is not run twice."
+    "Train with labels only and with the unlabelled rest, for every seed, and record both, once."
     runs, records = Path(runs), []
     require(file, progress=progress)
     for seed in seeds:

@@ -69,6 +69,12 @@ class Batch:
     targets: Targets  # classes (n,) and masks (n s s) of each
     unlabelled: list[Unlabelled]  # weak, strong and donor views
 
+    def views(self) -> list[Tensor]:  # uint8 (3 s s)
+        "Return the student's views, labelled and strong, then the teacher's, weak and donors."
+        strong, weak = [u.strong for u in self.unlabelled], [u.weak for u in self.unlabelled]
+        donors = [u.donor for u in self.unlabelled if u.donor is not None]
+        return [*self.images, *strong, *weak, *donors]
+
 
 class BatchSource(Dataset):
     "Batches indexed by step, each a function of seed and step alone. Raises DearliError for an empty set."
@@ -87,8 +93,8 @@ class BatchSource(Dataset):
             raise DearliError("the unlabelled set is empty: give images or train from labels alone")
         if (unlabelled is None) != (config.train.unlabelled == 0):
             raise DearliError(
-                f"train.unlabelled is {config.train.unlabelled} and there are {'no' if unlabelled is None else 'some'} "
-                "unlabelled images: give images and a number above 0 to learn from them, or neither."
+                f"train.unlabelled is {config.train.unlabelled} and there are "
+                f"{'no' if unlabelled is None else 'some'} unlabelled images: give images and a number above 0 to learn from them, or neither."
             )
         self.labelled, self.pool, self.config = labelled, unlabelled, config
         self.rank, self.world = rank, world
@@ -177,18 +183,16 @@ class Learner:
     ) -> dict[str, Tensor]:  # weighted terms and 'total'; unlabelled ones start with `pseudo_`
         "Return the labelled and pseudo-labelled losses of one step (Eq. 3)."
         device, n, m = self.accelerator.device, len(batch.images), len(batch.unlabelled)
-        strong, weak = [u.strong for u in batch.unlabelled], [u.weak for u in batch.unlabelled]
-        donors = [u.donor for u in batch.unlabelled if u.donor is not None]
-        prepared, _ = self.model.prepare([*batch.images, *strong, *weak, *donors])
+        prepared, _ = self.model.prepare(batch.views())
         features, teacher_features = self.features(prepared, n + m)
         points = seeded_points(device, "points", self.config.seed, self.step, self.rank)
-        pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, prepared.shape[-2:]) if m else []
         with self.accelerator.autocast():
             prediction = self.model.decode(features, self.decoder, aux=self.criterion.cfg.deep)
         targets = [(classes.to(device), masks.to(device)) for classes, masks in batch.targets]
         losses = self.criterion(prediction[:n], targets, points)
         if not m:
             return losses
+        pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, prepared.shape[-2:])
         pseudo_losses = self.criterion(prediction[n:], [p.targets() for p in pseudo], points)
         total = losses["total"] + pseudo_losses["total"]
         return (
@@ -224,7 +228,7 @@ class Learner:
         samples: list[Unlabelled],  # whose boxes say what is pasted where
         size: tuple[int, int],  # height and width of the views
     ) -> list[Panoptic]:  # pseudo-labels of the strong views
-        "Label weak views and donors with the teacher, and paste donors' labels as their pixels were (section 4)."
+        "Label weak views and donors with the teacher, and paste labels as pixels were pasted (section 4)."
         labels, n = self.teacher_labels(features, size), len(samples)
         return mix_labels(labels[:n], labels[n:], [u.box for u in samples])
 
@@ -334,7 +338,7 @@ def is_finished(
 
 
 class Trainer(Learner):
-    "Trains the decoder of `model` as `config` says; everything a run needs to go on lives in the folder `run`."
+    "Trains a model as `config` says; everything a run needs to go on lies in the folder `run`."
 
     def __init__(
         self,
@@ -459,7 +463,8 @@ def load_student(
     "Fill a model with what a run trained. Raises DearliError if the run is not finished or does not fit."
     if not is_finished(run):
         raise DearliError(
-            f"{run} is not finished: run the command that started it again, which goes on from its checkpoint."
+            f"{run} is not finished: "
+            "run the command that started it again, which goes on from its checkpoint."
         )
     load_decoder_weights(model.decoder, load_decoder(Path(run) / "student.safetensors")[0], str(run))
     if own := trainable_parameters(model.backbone):

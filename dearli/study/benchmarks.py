@@ -34,7 +34,8 @@ from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 # %% auto #0
 __all__ = ['ORACLES', 'EMBEDDED', 'WEIGHTS', 'CLIPS', 'Dataset', 'PRESETS', 'GPU', 'FRAMES', 'Benchmark', 'same_masks',
            'image_names', 'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'Chosen', 'Beside', 'opened', 'Public',
-           'image_counts', 'Place', 'open_benchmark', 'estimated_hours', 'needs', 'sam_used']
+           'image_counts', 'Place', 'open_benchmark', 'estimated_hours', 'needs', 'needs_embedded', 'needs_public',
+           'sam_used']
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #9efe39be
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +69,7 @@ class Benchmark:
         images: int | None,  # training images at most; None: all
         unlabelled: bool,  # are the others used?
     ) -> DataConfig:
-        "Return which images a run learns from, by number and digest. Raises DearliError for an unknown split."
+        "Return which images a run learns from. Raises DearliError for an unknown split."
         if split not in self.splits:
             hint = nearest(split, self.splits)
             raise DearliError(f"split {split!r} of {self.name} is not in the study: {hint}.")
@@ -124,7 +125,8 @@ def same_masks(
         return
     if odd := differences(read_json(path), wanted, ("sam.points_per_batch",)):
         raise DearliError(
-            f"{folder} holds masks made with other settings: {odd[0]}. Give another --runs folder, or remove it."
+            f"{folder} holds masks made with other settings: {odd[0]}. "
+            "Give another --runs folder, or remove it."
         )
 
 
@@ -308,7 +310,8 @@ def opened(
     file = root / f"{dataset}.toml"
     if not file.is_file():
         raise DearliError(
-            f"{file} does not exist: prepare the dataset with `dearli data {dataset} --root {root}`, or correct --root."
+            f"{file} does not exist: prepare the dataset with `dearli data {dataset} --root {root}`, "
+            "or correct --root."
         )
     part = root / "partitions" / f"{dataset}_{split.replace('/', '-')}.txt"
     if not part.exists():
@@ -355,7 +358,8 @@ class Public(Benchmark):
         "Return images of another set. Raises DearliError if none were given."
         if self.elsewhere is None:
             raise DearliError(
-                "a warm-up on other images needs images with SAM's masks beside them, as SA-1B has: give their folder with --elsewhere."
+                "a warm-up on other images needs images with SAM's masks beside them, as SA-1B has: "
+                "give their folder with --elsewhere."
             )
         return Beside(self.elsewhere, images)
 
@@ -375,14 +379,15 @@ class Public(Benchmark):
         runs: Path,  # not used: masks belong to the dataset
         progress: bool = True,  # show bars
     ) -> Sequence:  # the same images with masks
-        "Return images with SAM's masks. Raises DearliError if some are missing and no checkpoint can make them."
+        "Return images with SAM's masks. Raises DearliError if some are missing and cannot be made."
         if isinstance(images, Beside):
             return images
         folder = self.root / "sam" / self.name.split("-")[0]
         missing = sum(not mask_file(folder, n).exists() for n in images.names)
         if missing and self.sam is None:
             raise DearliError(
-                f"{missing} of {len(images)} images of {self.name} have no SAM masks in {folder}: give a checkpoint with --sam-weights (ViT-H from {SOURCE})."
+                f"{missing} of {len(images)} images of {self.name} have no SAM masks in {folder}: "
+                f"give a checkpoint with --sam-weights (ViT-H from {SOURCE})."
             )
         if missing:
             same_masks(folder, masks)
@@ -484,35 +489,44 @@ def needs(
     row: Recipe,  # its preset
     dataset: str,  # see `preset`
     records: Sequence[dict] = (),  # whose times count for the embedded world
-) -> (
-    dict | None
-):  # data, weights, memory, hours and where the hours are from; None if the dataset has no such backbone
+) -> dict | None:  # data, weights, memory, hours, from; None if the dataset has no such backbone
     "Return what it takes to run a row on a dataset, for one split and one seed."
     kind, weights = f"{row.backbone} {row.size}", EMBEDDED.backbones if dataset == "shapes" else WEIGHTS
     if kind not in weights:
         return None
-    if dataset == "shapes":
-        took = [
-            sum(r["time"].values()) / 3600 for r in records if (r.get("dataset"), r["row"]) == (dataset, name)
-        ]
-        return {
-            "data": "nothing, scenes are drawn",
-            "weights": weights[kind] + (" + shapes-sam" if sam_used(row) else ""),
-            "memory": "any CPU with 4 GB (estimate)",
-            "hours": fmean(took) if took else None,
-            "from": f"measured, mean of {len(took)} records" if took else "not run",
-        }
+    return needs_embedded(name, row, records) if dataset == "shapes" else needs_public(row, dataset)
+
+
+def needs_embedded(
+    name: str,  # of a row
+    row: Recipe,  # its preset
+    records: Sequence[dict],  # whose times count
+) -> dict:
+    "Return what a row needs in the embedded world, with the hours that its records took."
+    mine = [r for r in records if (r.get("dataset"), r["row"]) == ("shapes", name)]
+    took = [sum(r["time"].values()) / 3600 for r in mine]
+    return {
+        "data": "nothing, scenes are drawn",
+        "weights": EMBEDDED.backbone_of(row) + (" + shapes-sam" if sam_used(row) else ""),
+        "memory": "any CPU with 4 GB (estimate)",
+        "hours": fmean(took) if took else None,
+        "from": f"measured, mean of {len(took)} records" if took else "not run",
+    }
+
+
+def needs_public(
+    row: Recipe,  # its preset
+    dataset: str,  # see `preset`
+) -> dict:
+    "Return what a row needs on a public dataset, with an estimate of the hours."
     parts = {s.name: s.count for s in DATASETS[dataset]().splits}
-    flops = read_json(data_path("results", "bench", "flops.json"))["result"]["flops"][
-        "clip large" if row.size == "large" else "clip base"
-    ]
-    plain = row.frozen and row.size == "base"
+    size = "clip large" if row.size == "large" else "clip base"
+    flops = read_json(data_path("results", "bench", "flops.json"))["result"]["flops"][size]
+    one, more = f"one {GPU['name']} (published)", f"perhaps more than one {GPU['name']} (not published)"
     return {
         "data": f"`dearli data {dataset}`: {parts['train']:,} + {parts['val']:,} images",
-        "weights": weights[kind] + (" + SAM ViT-H" if sam_used(row) else ""),
-        "memory": f"one {GPU['name']} (published)"
-        if plain
-        else f"perhaps more than one {GPU['name']} (not published)",
+        "weights": WEIGHTS[f"{row.backbone} {row.size}"] + (" + SAM ViT-H" if sam_used(row) else ""),
+        "memory": one if row.frozen and row.size == "base" else more,
         "hours": estimated_hours(row, preset(dataset), flops),
         "from": f"estimate for an {GPU['name']} without making SAM's masks",
     }

@@ -44,8 +44,9 @@ from dearli.train import (
 )
 
 # %% auto #0
-__all__ = ['NaiveConfig', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up', 'train_row',
-           'training_time', 'score_row', 'score_run', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
+__all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
+           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'run_row', 'same_record', 'run_study',
+           'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,19 @@ class NaiveConfig:
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # which images are scored
 
 
+def warmup_masks(
+    source: str,  # a key of `WARMUPS`
+    settings: StudyConfig,  # number of images, how SAM is prompted
+    bench: Benchmark,  # SAM's checkpoint
+) -> MaskConfig:
+    "Return which masks a warm-up learns: SAM's, or those of the labels, which need no settings."
+    if source == "labelled":
+        return MaskConfig(source=source)
+    limits = [n for n in (settings.masks, settings.scenes) if n is not None]
+    images = min(limits) if limits else None
+    return MaskConfig(source=source, images=images, checkpoint=bench.sam, sam=settings.sam)
+
+
 def resolve_warmup(
     recipe: Recipe,  # source of masks, backbone and head
     split: str,  # labelled share
@@ -68,18 +82,10 @@ def resolve_warmup(
     settings: StudyConfig,  # steps, masks, sizes
     bench: Benchmark,  # images and weights
 ) -> RunConfig:
-    "Return what the warm-up of a recipe does (section 3.3). A warm-up on SAM's masks is the same for every split."
-    labelled = recipe.warmup == "labelled"
-    limits = [n for n in (settings.masks, settings.scenes) if n is not None]
-    masks = MaskConfig(
-        source=recipe.warmup,
-        images=None if labelled or not limits else min(limits),
-        checkpoint=None if labelled else bench.sam,
-        sam=None if labelled else settings.sam,
-    )
-    images = bench.labelled(split, seed)
-    if not labelled:
-        images = (bench.training if masks.source == "sam" else bench.external_images)(masks.images)
+    "Return what the warm-up of a recipe does (section 3.3); on SAM's masks it is the same for every split."
+    masks, split = warmup_masks(recipe.warmup, settings, bench), split if recipe.warmup == "labelled" else ""
+    sources = {"sam": bench.training, "other": bench.external_images}
+    images = bench.labelled(split, seed) if split else sources[masks.source](masks.images)
     names = image_names(images)
     train = replace(
         settings.train,
@@ -93,9 +99,7 @@ def resolve_warmup(
     return RunConfig(
         recipe="warm-up",
         seed=seed,
-        data=DataConfig(
-            name=bench.name, split=split if labelled else "", labelled=len(names), digest=digest(names)
-        ),
+        data=DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names)),
         backbone=bench.backbone_of(recipe),
         model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
         train=train,
@@ -122,11 +126,7 @@ def resolve(
     if recipe.naive:
         masks = MaskConfig(images=settings.val, checkpoint=bench.sam, sam=settings.sam)
         return NaiveConfig(seed=seed, data=data, backbone=backbone, masks=masks, evaluation=evaluation)
-    train = replace(
-        settings.train, ramp=recipe.warmup is None if settings.train.ramp is None else settings.train.ramp
-    )
-    if not recipe.unlabelled:
-        train = replace(train, unlabelled=0, burn_in=0)
+    warmup = resolve_warmup(recipe, split, seed, settings, bench) if recipe.warmup else None
     return RunConfig(
         recipe=name,
         seed=seed,
@@ -134,10 +134,10 @@ def resolve(
         backbone=backbone,
         teacher_alpha=recipe.teacher_alpha,
         model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
-        train=train,
+        train=settings.train.resolved(recipe.unlabelled, warmup is not None),
         view=settings.view,
         criterion=settings.criterion,
-        warmup=resolve_warmup(recipe, split, seed, settings, bench) if recipe.warmup else None,
+        warmup=warmup,
         probe=settings.probe if recipe.unlabelled else 0,
         evaluation=evaluation,
     )
@@ -199,7 +199,7 @@ def train_row(
     progress: bool = True,  # show bars
     bench: Benchmark = EMBEDDED,  # images and weights
 ) -> Segmenter:  # trained
-    "Train what a row trains, or load it if the same was trained before. Raises DearliError if something else was."
+    "Train what a row trains, or load it. Raises DearliError if its folder holds something else."
     name = find_recipe(name).trains or name
     recipe, config, runs = (
         find_recipe(name),
@@ -211,14 +211,22 @@ def train_row(
     run = runs / run_name(name, split, seed)
     model = build_segmenter(config, bench.taxonomy)
     if not (same_run(run, config) and is_finished(run)):
-        pool = bench.pool(split, seed, config.data.images) if config.train.unlabelled else None
-        batches = BatchSource(bench.labelled(split, seed), pool, config)
-        probe = bench.probe(split, seed, config.probe) if config.probe else ()
         initial = None
         if config.warmup is not None:
             initial = warm_up(runs / warmup_name(recipe, split, seed), config.warmup, bench, progress)
-        Trainer(model, config, batches, run, initial, probe).fit(progress)
+        probe = bench.probe(split, seed, config.probe) if config.probe else ()
+        Trainer(model, config, batches_of(config, bench), run, initial, probe).fit(progress)
     return load_student(model, run)
+
+
+def batches_of(
+    config: RunConfig,  # split, seed, number of images
+    bench: Benchmark,  # images
+) -> BatchSource:
+    "Open the images that a row learns from."
+    data, seed = config.data, config.seed
+    pool = bench.pool(data.split, seed, data.images) if config.train.unlabelled else None
+    return BatchSource(bench.labelled(data.split, seed), pool, config)
 
 
 def training_time(
@@ -300,9 +308,7 @@ def run_row(
     config = resolve(name, split, seed, settings, bench)
     path = bench.run_root(results or Path(runs) / "records") / f"{run_name(name, split, seed)}.json"
     if path.exists():
-        remedy = "Give another --results folder or the same settings, or remove this record to run it again."
-        require_same(read_json(path).get("config", {}), config, f"{path} was recorded", remedy)
-        return read_json(path)
+        return same_record(path, config)
     naive = isinstance(config, NaiveConfig)
     model = None if naive else train_row(name, split, seed, settings, runs, progress, bench)
     start = time.perf_counter()
@@ -312,6 +318,17 @@ def run_row(
     place = dict(dataset=bench.name, row=name, split=split, seed=seed)
     record = make_record("study", **place, config=to_dict(config), time=took, metrics=metrics)
     write_json(path, record)
+    return record
+
+
+def same_record(
+    path: Path,  # of a record
+    config: RunConfig | NaiveConfig,  # what is asked for
+) -> dict:  # the record
+    "Read a record. Raises DearliError if it is of another configuration than asked for."
+    record = read_json(path)
+    remedy = "Give another --results folder or the same settings, or remove this record to run it again."
+    require_same(record.get("config", {}), config, f"{path} was recorded", remedy)
     return record
 
 
