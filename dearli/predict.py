@@ -9,36 +9,27 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .clip import load_backbone, build_text_classifier
+from .config import EvalConfig, RunConfig, read_run, read_taxonomy
+from .evaluation import segment
 from .images import ImageFolder, read_image
-from dearli.io import (
-    DearliError,
-    atomic_write,
-    data_path,
-    load_tensors,
-    read_json,
-    save_tensors,
-    to_dict,
-    write_json,
-)
-from .model import Segmenter, SegmenterConfig, load_decoder_weights, load_decoder, trainable_parameters
+from .io import DearliError, atomic_write, data_path, read_json, save_tensors, to_dict, write_json
+from .model import Segmenter, load_decoder, load_decoder_weights, trainable_parameters
 from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
 from .show import overlay
-from .config import read_run, read_taxonomy
-from .train import copy_parameters_, is_finished
-from .evaluation import segment
+from .train import build_segmenter, copy_parameters_, load_student
 
 # %% auto #0
-__all__ = ['TRUNK', 'SHIPPED', 'pack_segmenter', 'Predictor', 'of_run', 'of_file', 'load_segmenter', 'vocabulary',
-           'segment_folder', 'read_review', 'doubt']
+__all__ = ['TRAINED', 'SHIPPED', 'pack_segmenter', 'Predictor', 'read_segmenter', 'unpack_segmenter', 'divide_weights',
+           'load_segmenter', 'vocabulary', 'segment_folder', 'segment_each', 'require_distinct', 'read_review', 'doubt']
 
 # %% ../nbs/4-use/01_predict.ipynb #8f632783
-TRUNK = "backbone:"  # before the names of a trunk's parameters in a packed file
+TRAINED = "backbone:"  # before the names of a trained backbone's parameters in a packed file
 
 
 def pack_segmenter(
@@ -47,87 +38,89 @@ def pack_segmenter(
     backbone: str,  # name for `load_backbone`
     alpha: float | None = 0.4,  # exponent of CLIP at prediction (Eq. 6); None: decoder alone
 ) -> Path:  # the file
-    "Write a decoder with everything needed to use it again."
+    "Write a decoder with everything that is needed to use it again."
     weights = model.decoder.state_dict() | {
-        TRUNK + k: v.detach() for k, v in trainable_parameters(model.backbone).items()
+        TRAINED + k: v.detach() for k, v in trainable_parameters(model.backbone).items()
     }
     about = {"config": to_dict(model.cfg), "taxonomy": model.taxonomy.to_json(), "alpha": alpha}
-    save_tensors(
-        path,
-        {k: v.half() if v.is_floating_point() else v for k, v in weights.items()},
-        {k: json.dumps(v) for k, v in about.items()} | {"backbone": backbone},
-    )
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    save_tensors(path, half, {k: json.dumps(v) for k, v in about.items()} | {"backbone": backbone})
     return Path(path)
 
 
 @dataclass
 class Predictor:
-    "A segmenter that takes images as they come."
+    "A segmenter that takes image files or tensors and returns panoptic results."
 
     model: Segmenter  # frozen backbone, trained decoder, vocabulary
     alpha: float | None  # exponent of CLIP in the class posterior; None: decoder alone
     options: dict = field(default_factory=dict)  # as of a call, where it gives no other
 
     @property
-    def taxonomy(self) -> Taxonomy:  # classes of the results
-        "The classes that results refer to."
+    def taxonomy(self) -> Taxonomy:
+        "Return the classes of the results."
         return self.model.taxonomy
 
+    @overload
+    def __call__(self, images: str | Path | Tensor, **options) -> Panoptic: ...
+    @overload
+    def __call__(self, images: list, **options) -> list[Panoptic]: ...
     def __call__(
         self,
-        images: str | Path | Tensor | Sequence,  # one image or several: paths, or uint8 RGB (3 h w)
+        images: str | Path | Tensor | list,  # one image or several: paths, or uint8 RGB (3 h w)
         **options,  # `short`, `window` and thresholds, see `segment`
     ) -> Panoptic | list[Panoptic]:  # one result for one image
-        "Segment images; DearliError names a file that cannot be read."
-        one = isinstance(images, (str, Path, Tensor))
-        pixels = [
-            i if isinstance(i, Tensor) else read_image(i, upright=True) for i in ([images] if one else images)
-        ]
+        "Segment one image or several. Raises DearliError that names a file which cannot be read."
+        several = [images] if isinstance(images, (str, Path, Tensor)) else images
+        pixels = [i if isinstance(i, Tensor) else read_image(i, upright=True) for i in several]
         asked = {k: v for k, v in (self.options | options).items() if v is not None}
         results = segment(self.model.eval(), pixels, self.alpha, semantic=False, **asked).panoptic
-        return results[0] if one else results
+        return results if several is images else results[0]
 
 # %% ../nbs/4-use/01_predict.ipynb #096cb8db
-def of_run(
+def read_segmenter(
     run: Path,  # run folder
-) -> tuple[
-    dict[str, Tensor], SegmenterConfig, dict
-]:  # weights; sizes; backbone, taxonomy, alpha, perhaps options
-    "Read a run's segmenter; DearliError if it is not finished or is a warm-up."
+    classes: Taxonomy | None = None,  # None: those of the run
+) -> Predictor:
+    "Read the segmenter of a run. Raises DearliError if the run is not finished or is a warm-up."
     config = read_run(run)
-    if not is_finished(run):
-        raise DearliError(f"{run} is not finished: run the command that started it again.")
     if config.masks is not None:
         raise DearliError(
             f"{run} is a warm-up, which knows no classes: give the folder of a run that followed it."
         )
-    how = config.evaluation
-    about = {
-        "backbone": config.backbone,
-        "taxonomy": read_taxonomy(run).to_json(),
-        "alpha": how.alpha,
-        "options": {"short": how.short, "window": how.window},
-    }
-    weights, cfg, _ = load_decoder(run / "student.safetensors")
-    trunk = {} if cfg.freeze_backbone else load_tensors(run / "trunk.safetensors")[0]
-    return weights | {TRUNK + k: v for k, v in trunk.items()}, cfg, about
+    taxonomy = read_taxonomy(run) if classes is None else classes
+    model, how = load_student(build_segmenter(config, taxonomy), run), config.evaluation
+    return Predictor(model, how.alpha, {"short": how.short, "window": how.window})
 
 
-def of_file(
+def unpack_segmenter(
     path: Path,  # from `pack_segmenter`
-) -> tuple[dict[str, Tensor], SegmenterConfig, dict]:  # weights; sizes; backbone, taxonomy, alpha
-    "Read a packed segmenter; DearliError if the file says too little."
-    weights, cfg, about = load_decoder(path)
+    classes: Taxonomy | None = None,  # None: those in the file
+) -> Predictor:
+    "Read a packed segmenter. Raises DearliError if the file says too little."
+    weights, sizes, about = load_decoder(path)
     if missing := {"backbone", "taxonomy", "alpha"} - set(about):
         raise DearliError(
-            f"{path} does not say its {sorted(missing)[0]}: write it with `pack_segmenter`, or give the folder of a run"
+            f"{path} does not say its {sorted(missing)[0]}: "
+            "write it with `pack_segmenter`, or give the folder of a run."
         )
-    weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-    return (
-        weights,
-        cfg,
-        {"backbone": about["backbone"], **{k: json.loads(about[k]) for k in ("taxonomy", "alpha")}},
-    )
+    alpha = json.loads(about["alpha"])
+    taxonomy = Taxonomy.from_json(json.loads(about["taxonomy"])) if classes is None else classes
+    config = RunConfig(backbone=about["backbone"], model=sizes, evaluation=EvalConfig(alpha=alpha))
+    model = build_segmenter(config, taxonomy)
+    decoder, backbone = divide_weights(weights)
+    load_decoder_weights(model.decoder, decoder, str(path))
+    copy_parameters_(trainable_parameters(model.backbone), backbone, str(path))
+    return Predictor(model, alpha)
+
+
+def divide_weights(
+    weights: dict[str, Tensor],  # of a packed file, in half precision
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # of the decoder, of a trained backbone
+    "Divide the weights of a packed file, in single precision."
+    full = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    decoder = {k: v for k, v in full.items() if not k.startswith(TRAINED)}
+    return decoder, {k.removeprefix(TRAINED): v for k, v in full.items() if k not in decoder}
 
 # %% ../nbs/4-use/01_predict.ipynb #9657d83a
 SHIPPED = {"shapes-dearli": "shapes_dearli.safetensors", "shapes-m2f-lang": "shapes_m2f_lang.safetensors"}
@@ -138,46 +131,29 @@ def load_segmenter(
     classes: Taxonomy | Sequence[str] | None = None,  # other classes; names that end in '*' are stuff
     device: str = "cpu",  # where it runs
 ) -> Predictor:  # ready to use
-    "Put backbone, decoder and vocabulary together; DearliError if the source or the vocabulary does not fit."
-    path = data_path("weights", SHIPPED[source]) if source in SHIPPED else Path(source)
+    "Load a segmenter, ready to use. Raises DearliError if the source or the vocabulary does not fit."
+    path = data_path("weights", SHIPPED[str(source)]) if source in SHIPPED else Path(source)
     if path.name == "student.safetensors":
         path = path.parent
-    weights, cfg, about = of_file(path) if path.is_file() else of_run(path)
-    taxonomy = Taxonomy.from_json(about["taxonomy"]) if classes is None else vocabulary(classes)
-    trunk = load_backbone(about["backbone"])
-    model = Segmenter(
-        trunk,
-        taxonomy,
-        build_text_classifier(trunk, taxonomy.vocabulary) if hasattr(trunk, "embed") else None,
-        cfg,
-    )
-    load_decoder_weights(
-        model.decoder, {k: v for k, v in weights.items() if not k.startswith(TRUNK)}, str(path)
-    )
-    copy_parameters_(
-        trainable_parameters(model.backbone),
-        {k.removeprefix(TRUNK): v for k, v in weights.items() if k.startswith(TRUNK)},
-        str(path),
-    )
-    return Predictor(model.to(device).eval(), about["alpha"], about.get("options", {}))
+    taxonomy = None if classes is None else vocabulary(classes)
+    predictor = unpack_segmenter(path, taxonomy) if path.is_file() else read_segmenter(path, taxonomy)
+    predictor.model.to(device).eval()
+    return predictor
 
 
 def vocabulary(
     classes: Taxonomy | Sequence[str],  # names; 'sky*' is stuff, 'mug,cup' has a synonym
 ) -> Taxonomy:  # a taxonomy of these names
-    "Make a taxonomy from plain names."
+    "Make a taxonomy of class names. Raises DearliError if there are none."
     if isinstance(classes, Taxonomy):
         return classes
     if not classes:
-        raise DearliError("the vocabulary is empty: give at least one class name")
-    words = [tuple(w.strip() for w in name.rstrip("*").split(",")) for name in classes]
-    return Taxonomy(
-        "own",
-        tuple(
-            Category(i + 1, w[0], not name.endswith("*"), w[1:], color)
-            for i, (w, name, color) in enumerate(zip(words, classes, palette(len(words))))
-        ),
-    )
+        raise DearliError("the vocabulary is empty: give at least one class name.")
+    categories = []
+    for i, (name, color) in enumerate(zip(classes, palette(len(classes)))):
+        first, *synonyms = (word.strip() for word in name.rstrip("*").split(","))
+        categories.append(Category(i + 1, first, not name.endswith("*"), tuple(synonyms), color))
+    return Taxonomy("own", tuple(categories))
 
 # %% ../nbs/4-use/01_predict.ipynb #365414a8
 def segment_folder(
@@ -187,32 +163,51 @@ def segment_folder(
     pictures: bool = True,  # paint the results over the images?
     progress: bool = True,  # show a bar with the time left
 ) -> list[dict]:  # image, certainty and void (shares of 1), segments; least certain first
-    "Segment a folder into a COCO-panoptic dataset and a list to review; DearliError if file names collide or `out` lies among the images."
-    folder, out, review = ImageFolder(images), Path(out), []
+    "Write the results for a folder as a dataset. Raises DearliError if files would collide."
+    folder, out = ImageFolder(images), Path(out)
+    review: list[dict] = []
     if out.resolve().is_relative_to(folder.folder.resolve()):
-        raise DearliError(f"{out} lies among the images of {images}: choose a folder elsewhere")
-    stems = {}
-    for path in folder.paths:
-        if other := stems.get(path.stem):
-            raise DearliError(f"{other} and {path} would both be called {path.stem}.png: rename one")
-        stems[path.stem] = path
+        raise DearliError(f"{out} lies among the images of {images}: choose a folder elsewhere.")
+    require_distinct(folder.paths)
 
     def results() -> Iterator[tuple[str, Panoptic]]:
-        for i in tqdm(range(len(folder)), desc="segment", unit="image", disable=not progress):
-            example = folder[i]
-            found = predictor(example.image)
-            if pictures:
-                with atomic_write(out / "pictures" / f"{Path(example.name).stem}.jpg", "wb") as f:
-                    Image.fromarray(overlay(example.image, found, predictor.taxonomy)).save(
-                        f, "JPEG", quality=90
-                    )
-            review.append({"image": example.name, **doubt(found)})
-            yield example.name, found
+        place = out / "pictures" if pictures else None
+        for name, found in segment_each(predictor, folder, place, progress):
+            review.append({"image": name, **doubt(found)})
+            yield name, found
 
     write_coco_panoptic(out, results(), predictor.taxonomy)
-    review.sort(key=lambda r: r["certainty"])
+    review.sort(key=lambda item: item["certainty"])
     write_json(out / "review.json", review)
     return review
+
+
+def segment_each(
+    predictor: Predictor,  # from `load_segmenter`
+    folder: ImageFolder,  # images
+    pictures: Path | None,  # folder for the results painted over the images; None: no pictures
+    progress: bool = True,  # show a bar with the time left
+) -> Iterator[tuple[str, Panoptic]]:  # names and results, in the order of the folder
+    "Segment the images of a folder one by one, and paint each result."
+    for i in tqdm(range(len(folder)), desc="segment", unit="image", disable=not progress):
+        example = folder[i]
+        found = predictor(example.image)
+        if pictures is not None:
+            painted = Image.fromarray(overlay(example.image, found, predictor.taxonomy))
+            with atomic_write(pictures / f"{Path(example.name).stem}.jpg", "wb") as f:
+                painted.save(f, "JPEG", quality=90)
+        yield example.name, found
+
+
+def require_distinct(
+    paths: Sequence[Path],  # of images
+) -> None:
+    "Raise DearliError if two images of a folder would give their results the same name."
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if other := stems.get(path.stem):
+            raise DearliError(f"{other} and {path} would both be called {path.stem}.png: rename one.")
+        stems[path.stem] = path
 
 
 def read_review(
@@ -228,7 +223,7 @@ def read_review(
 def doubt(
     panoptic: Panoptic,  # a result
 ) -> dict:  # certainty and void (shares of 1), segments
-    "How sure a result is of itself."
+    "Measure how certain a result is."
     area, pixels = panoptic.area(), panoptic.ids.numel()
     return {
         "certainty": round(float((area * panoptic.segments.score.to(area.device)).sum()) / pixels, 4),

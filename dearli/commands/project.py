@@ -10,12 +10,12 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from torch.utils.data import Subset
 from tyro.conf import Positional
 
 from ..cli import say
 from ..clip import load_backbone
 from ..data.sources import open_data
+from ..images import Part
 from ..io import atomic_write
 from ..predict import load_segmenter, read_review, segment_folder
 from dearli.project import (
@@ -144,7 +144,7 @@ def name_masks(
     "Let CLIP name the masks of a dataset file, and count which names are right."
     data = open_data(file)
     images = data.validation or data.labelled
-    subset = Subset(images, range(len(images))[:count])
+    subset = Part(images, range(len(images))[:count])
     result = oracle_pq(load_backbone(backbone), subset, data.taxonomy)
     classes = {}
     for i, (name, counts) in enumerate(zip(data.taxonomy.names, result.confusion)):

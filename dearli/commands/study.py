@@ -211,5 +211,5 @@ def starting(
 
     start = preset(dataset_of(args))
     parameters = [p.replace(default=start) if p.name == "cfg" else p for p in own.parameters.values()]
-    run.__signature__ = own.replace(parameters=parameters)
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
