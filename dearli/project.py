@@ -293,7 +293,7 @@ def split_data(
         file = read_data_file(what)
         source = open_labels(file.labelled, read_classes(file.classes, file.name))
         classes = shown_classes(source) if balanced else None
-        part = own_partition([p.name for p in source.images], split, seed, classes, file.name)
+        part = own_partition(source.names, split, seed, classes, file.name)
     write_partition(out, part)
     return {"file": str(out), "images": len(part.labelled), **part.how}
 

@@ -5,85 +5,123 @@
 # %% ../../nbs/5-data/03_partitions.ipynb #3a3e6c2f
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
-from ..images import partition
+from ..images import SUFFIXES, partition
 from .fetch import Archive, download
 from ..io import DearliError, atomic_write, nearest
 
 # %% auto #0
-__all__ = ['ADE_LISTS', 'COCO_SOURCE', 'COCO_LISTS', 'Partition', 'write_partition', 'read_partition', 'published_text',
-           'ade_lists', 'coco_list', 'published', 'cover', 'own_partition']
+__all__ = ['HEADER', 'ADE_LISTS', 'UNIMATCH', 'COCO_SOURCE', 'COCO_LISTS', 'PUBLISHED', 'Partition', 'write_partition',
+           'read_partition', 'published_text', 'ade_lists', 'coco_list', 'published', 'cover', 'own_partition']
 
 # %% ../../nbs/5-data/03_partitions.ipynb #662bf317
 @dataclass(frozen=True)
 class Partition:
-    "The labelled images of an experiment; every other training image is unlabelled"
+    "The labelled images of an experiment; every other training image is unlabelled."
 
-    labelled: tuple[str, ...]  # Stems of file names, in the order of the list
+    labelled: tuple[str, ...]  # names, in the order of the list
     how: dict[str, str] = field(
         default_factory=dict
-    )  # What to know about its making: dataset, split, rule, seed, source, hash
+    )  # of its making: dataset, split, rule, seed, source, hash
+    names: Literal["paths", "stems"] = (
+        "paths"  # relative to the folder of the images, or file names without suffix
+    )
 
     def divide(
         self,
-        names: Sequence[str],  # File names of all training images
-        where: str = "the training images",  # To name in messages
-    ) -> tuple[list[int], list[int]]:  # Labelled and unlabelled indices into `names`
-        "Find the images in a dataset; raises `DearliError` if one is missing or a name is used twice"
-        place = {Path(n).stem: i for i, n in enumerate(names)}
-        if len(place) < len(names):
-            twice = next(s for s, k in Counter(Path(n).stem for n in names).items() if k > 1)
-            raise DearliError(
-                f"{where} hold two images named {twice!r}: rename one, since partitions go by the stem of the file name."
-            )
-        if lost := [s for s in self.labelled if s not in place]:
-            raise DearliError(
-                f"{where} lack {len(lost)} of the {len(self.labelled)} images of this partition, {lost[0]!r} first: {nearest(lost[0], place)}"
-            )
-        chosen = set(self.labelled)
+        names: Sequence[str],  # paths of all training images, relative to their folder
+        where: str = "the training images",  # to name in messages
+    ) -> tuple[list[int], list[int]]:  # labelled and unlabelled indices into `names`
+        "Find the images in a dataset; raises `DearliError` if one is missing or two cannot be told apart."
+        keys = [Path(n).stem for n in names] if self.names == "stems" else list(names)
+        place = {k: i for i, k in enumerate(keys)}
+        if len(place) < len(keys):
+            twice = Counter(keys).most_common(1)[0][0]
+            what = f"{where} hold two images named {twice!r}, which this list of names cannot tell apart"
+            raise DearliError(f"{what}: make a partition with dearli data split, or rename one.")
+        chosen, lost = set(self.labelled), [s for s in self.labelled if s not in place]
+        if lost:
+            what = f"{where} lack {len(lost)} of the {len(chosen)} images of this partition"
+            raise DearliError(f"{what}, {lost[0]!r} first: {nearest(lost[0], place)}")
         return [place[s] for s in self.labelled], [i for s, i in place.items() if s not in chosen]
 
 # %% ../../nbs/5-data/03_partitions.ipynb #80d2a8db
+HEADER = "# dearli partition"
+
+
 def write_partition(
-    path: str | Path,  # A text file
-    p: Partition,  # What to write
+    path: str | Path,  # a text file
+    p: Partition,  # what to write
 ) -> None:
-    "Write a partition"
-    head = {**p.how, "labelled": str(len(p.labelled))}
+    "Write a partition, version 2 of the format."
+    facts = {**p.how, "names": p.names, "labelled": str(len(p.labelled))}
+    about = [f"# {k}: {' '.join(v.split())}" for k, v in facts.items()]
     with atomic_write(path) as f:
-        f.write(
-            "# dearli partition\n"
-            + "".join(f"# {k}: {v}\n" for k, v in head.items())
-            + "\n".join(p.labelled)
-            + "\n"
-        )
+        f.write("\n".join([f"{HEADER} 2", *about, *map(_line, p.labelled)]) + "\n")
+
+
+def _line(name: str) -> str:
+    "Write a name as a line, as JSON where it would be misread."
+    plain = name.isprintable() and name == name.strip() and name[:1] not in ("", "#", '"')
+    return name if plain else json.dumps(name)
 
 
 def read_partition(
-    path: str | Path,  # A partition, or a published list
+    path: str | Path,  # a partition, or a published list
 ) -> Partition:
-    "Read a partition; raises `DearliError` if it is empty, lists an image twice, or holds another number than it says"
+    "Read a partition; raises `DearliError` if it is empty, lists an image twice, or was cut."
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: make a partition with dearli data split.")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    names = tuple(Path(line.split()[0]).stem for line in lines if line and line[0] != "#")
-    how = dict(line[2:].split(": ", 1) for line in lines if line[:2] == "# " and ": " in line)
-    if not names:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as e:
+        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
+    facts = (line[2:].strip() for line in lines if line[:2] == "# ")
+    how = dict(fact.split(": ", 1) for fact in facts if ": " in fact)
+    rows = [line.strip() for line in lines if line.strip() and line.lstrip()[0] != "#"]
+    head = lines[0].strip()
+    named: Literal["paths", "stems"] = "paths" if how.pop("names", "stems") == "paths" else "stems"
+    read = _quoted if head == f"{HEADER} 2" else str if head == HEADER else _listed
+    found = Partition(tuple(map(read, rows)), how, named)
+    _refuse_damage(path, found, how.pop("labelled", str(len(rows))))
+    return found
+
+
+def _quoted(line: str) -> str:
+    "Read a line of version 2; a damaged one is taken as it is and will not be found."
+    try:
+        return str(json.loads(line)) if line[0] == '"' else line
+    except ValueError:
+        return line
+
+
+def _listed(line: str) -> str:
+    "Read a line of a published list, image path, space, mask path, or of a list of file names."
+    image, _, mask = line.partition(" ")
+    name = Path(image if mask.strip().lower().endswith(".png") else line)
+    return name.stem if name.suffix.lower() in SUFFIXES else name.name
+
+
+def _refuse_damage(path: Path, p: Partition, count: str) -> None:
+    "Raise `DearliError` if a partition is empty, lists an image twice, or was cut."
+    if not p.labelled:
         raise DearliError(f"{path} lists no image: give one file name per line.")
-    if len(set(names)) < len(names):
-        raise DearliError(f"{path} lists {Counter(names).most_common(1)[0][0]!r} twice: remove one line.")
-    if int(how.pop("labelled", len(names))) != len(names):
+    if len(set(p.labelled)) < len(p.labelled):
         raise DearliError(
-            f"{path} holds {len(names)} images and says another number: it was cut or edited, so make it again."
+            f"{path} lists {Counter(p.labelled).most_common(1)[0][0]!r} twice: remove one line."
         )
-    return Partition(names, how)
+    if count != str(len(p.labelled)):
+        what = f"{path} holds {len(p.labelled)} images and says {count}"
+        raise DearliError(f"{what}: it was cut or edited, so make it again.")
 
 # %% ../../nbs/5-data/03_partitions.ipynb #e5c4b753
 ADE_LISTS = {  # share -> sha256 of the published labelled and unlabelled list
@@ -111,23 +149,23 @@ ADE_LISTS = {  # share -> sha256 of the published labelled and unlabelled list
 
 
 def published_text(
-    stems: Iterable[str],  # Of ADE20K images
-    part: str = "training",  # Or `validation`
+    stems: Iterable[str],  # of ADE20K images
+    part: str = "training",  # or `validation`
 ) -> str:
-    "A list as it was published: image path and mask path per line, no line end at the end"
+    "Write a list as it was published: image path and mask path per line, no line end at the end."
     return "\n".join(f"images/{part}/{s}.jpg annotations/{part}/{s}.png" for s in stems)
 
 
 def ade_lists(
-    split: str,  # Labelled share
-) -> tuple[list[str], list[str]]:  # Labelled and unlabelled stems, in published order
-    "Compute the published lists"
-    labelled, unlabelled = partition(20210, split, 0)
-    stem = lambda i: f"ADE_train_{i + 1:08d}"
-    return [*map(stem, labelled)], [*map(stem, unlabelled)]
+    split: str,  # labelled share
+) -> tuple[list[str], list[str]]:  # labelled and unlabelled stems, in published order
+    "Compute the published lists of ADE20K."
+    labelled, unlabelled = ([f"ADE_train_{i + 1:08d}" for i in part] for part in partition(20210, split, 0))
+    return labelled, unlabelled
 
 # %% ../../nbs/5-data/03_partitions.ipynb #fec61328
-COCO_SOURCE = "https://raw.githubusercontent.com/LiheYoung/UniMatch/7292bace1bda8f64ca05ae42ca8c0eef045aa392/partitions/coco"
+UNIMATCH = "https://raw.githubusercontent.com/LiheYoung/UniMatch"
+COCO_SOURCE = f"{UNIMATCH}/7292bace1bda8f64ca05ae42ca8c0eef045aa392/partitions/coco"
 COCO_LISTS = {  # share -> images and sha256 of the published labelled list
     "1/512": (232, "bd0ff85bf2d35b4641d08c2201257ad5b5f02f85ea0da457f44f0b97c4caeb37"),
     "1/256": (463, "4cdf41b9d3b3afc3734057a605015860501199ed3680370ccb2c677fc159b127"),
@@ -138,11 +176,11 @@ COCO_LISTS = {  # share -> images and sha256 of the published labelled list
 
 
 def coco_list(
-    split: str,  # Labelled share
-    folder: str | Path,  # Keeps the fetched list
-    source: str = COCO_SOURCE,  # Or a mirror with the same files
-) -> list[str]:  # Labelled stems, in published order
-    "Fetch and compare a published list; raises `DearliError` if it differs or cannot be fetched"
+    split: str,  # labelled share
+    folder: str | Path,  # keeps the fetched list
+    source: str = COCO_SOURCE,  # or a mirror with the same files
+) -> list[str]:  # labelled stems, in published order
+    "Fetch and compare a published list of COCO; raises `DearliError` if it differs or cannot be fetched."
     count, sha256 = COCO_LISTS[split]
     name = split.replace("/", "_")
     file = Archive(
@@ -157,41 +195,36 @@ def coco_list(
     return list(names)
 
 # %% ../../nbs/5-data/03_partitions.ipynb #020aca0c
+PUBLISHED = {"ade20k": ADE_LISTS, "coco-panoptic": COCO_LISTS, "coco-objects": COCO_LISTS}
+
+
 def published(
     dataset: str,  # `ade20k`, `coco-panoptic` or `coco-objects`
     split: str,  # `1/128`, ...
-    folder: str | Path = ".",  # Keeps a fetched list
+    folder: str | Path = ".",  # keeps a fetched list
 ) -> Partition:
-    "A partition of the paper; raises `DearliError` for a dataset or share that was not published"
-    lists = {"ade20k": ADE_LISTS, "coco-panoptic": COCO_LISTS, "coco-objects": COCO_LISTS}
-    if dataset not in lists:
-        raise DearliError(f"{dataset!r} has no published partitions: {nearest(dataset, lists)}")
-    split = split.replace("_", "/")
-    if split not in lists[dataset]:
-        raise DearliError(
-            f"{split} of {dataset} was not published: choose from {', '.join(lists[dataset])}, or make a partition of your own."
-        )
+    "Give a partition of the paper; raises `DearliError` for a dataset or share that was not published."
+    if dataset not in PUBLISHED:
+        raise DearliError(f"{dataset!r} has no published partitions: {nearest(dataset, PUBLISHED)}")
+    split, known = split.replace("_", "/"), PUBLISHED[dataset]
+    if split not in known:
+        what = f"{split} of {dataset} was not published: choose from {', '.join(known)}"
+        raise DearliError(f"{what}, or make a partition of your own.")
     if dataset == "ade20k":
         rule = "sorted training names shuffled by random.Random(0), first round(20210 * split)"
-        return Partition(
-            tuple(ade_lists(split)[0]),
-            {"dataset": dataset, "split": split, "rule": rule, "published sha256": ADE_LISTS[split][0]},
-        )
-    how = {
-        "dataset": dataset,
-        "split": split,
-        "rule": "published list",
-        "source": COCO_SOURCE,
-        "published sha256": COCO_LISTS[split][1],
-    }
-    return Partition(tuple(coco_list(split, folder)), how)
+        facts, stems, digest = {"rule": rule}, ade_lists(split)[0], ADE_LISTS[split][0]
+    else:
+        facts = {"rule": "published list", "source": COCO_SOURCE}
+        stems, digest = coco_list(split, folder), COCO_LISTS[split][1]
+    how = {"dataset": dataset, "split": split, **facts, "published sha256": digest}
+    return Partition(tuple(stems), how, "stems")
 
 # %% ../../nbs/5-data/03_partitions.ipynb #a7ed8d0c
 def cover(
-    classes: Sequence[set[int]],  # Classes of every image
-    seed: int = 0,  # Decides between equals
-) -> list[int]:  # Few images in which every class appears
-    "Choose images for the rarest class first"
+    classes: Sequence[set[int]],  # classes of every image
+    seed: int = 0,  # decides between equals
+) -> list[int]:  # few images in which every class appears
+    "Choose images for the rarest class first."
     order = list(range(len(classes)))
     random.Random(seed).shuffle(order)
     count = Counter(c for s in classes for c in s)
@@ -205,26 +238,34 @@ def cover(
 
 
 def own_partition(
-    names: Sequence[str],  # File names of all training images
-    split: str | int,  # Share such as `1/16`, or a number of images
-    seed: int = 0,  # Another seed, another choice
-    classes: Sequence[set[int]] | None = None,  # Classes of every image: see to it that each appears
-    dataset: str = "own",  # Name to record
+    names: Sequence[str],  # paths of all training images, relative to their folder
+    split: str | int,  # share such as `1/16`, or a number of images
+    seed: int = 0,  # another seed, another choice
+    classes: Sequence[set[int]] | None = None,  # classes of every image: see to it that each appears
+    dataset: str = "own",  # name to record
 ) -> Partition:
-    "Choose labelled images; raises `DearliError` if they are too few for every class to appear"
+    "Choose labelled images; raises `DearliError` if they are too few for every class to appear."
     order = sorted(range(len(names)), key=lambda i: names[i])
-    share = Fraction(int(split), max(len(names), 1)) if str(split).isdecimal() else split.replace("_", "/")
-    first, rest = partition(len(names), str(share), seed)
+    first, rest = partition(len(names), _share(str(split), len(names)), seed)
     rule = f"sorted names shuffled by random.Random({seed}), first {len(first)} of {len(names)}"
     if classes is not None:
-        must = cover([classes[i] for i in order], seed)
-        if len(must) > len(first):
-            raise DearliError(
-                f"{len(first)} images cannot show every class of {dataset}: choose at least {len(must)}, another seed, or let classes be missing (--unbalanced)."
-            )
-        first, rule = (
-            must + [i for i in first + rest if i not in set(must)][: len(first) - len(must)],
-            f"{len(must)} images that show every class, then {rule}",
-        )
+        must = _covering([classes[i] for i in order], seed, len(first), dataset)
+        rule = f"{len(must)} images that show every class, then {rule}"
+        others = [i for i in first + rest if i not in set(must)]
+        first = must + others[: len(first) - len(must)]
     how = {"dataset": dataset, "split": str(split), "seed": str(seed), "rule": rule}
-    return Partition(tuple(Path(names[order[i]]).stem for i in first), how)
+    return Partition(tuple(names[order[i]] for i in first), how)
+
+
+def _share(split: str, n: int) -> str:
+    "Give a share for a number of images or a share written with an underscore."
+    return str(Fraction(int(split), max(n, 1))) if split.isdecimal() else split.replace("_", "/")
+
+
+def _covering(classes: Sequence[set[int]], seed: int, most: int, dataset: str) -> list[int]:
+    "Choose images that show every class; raises `DearliError` if more than so many are needed."
+    must = cover(classes, seed)
+    if len(must) > most:
+        what = f"{most} images cannot show every class of {dataset}: choose at least {len(must)}"
+        raise DearliError(f"{what}, another seed, or let classes be missing (--unbalanced).")
+    return must

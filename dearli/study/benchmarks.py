@@ -20,22 +20,21 @@ from ..config import DataConfig, MaskConfig, TrainConfig, differences, digest
 from ..criterion import CriterionConfig
 from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
-from ..data.sources import Data, Source, open_data, shown_classes
+from ..data.sources import Data, open_data, shown_classes
 from ..data.vocabularies import vocabulary
-from ..images import Example, ImageFolder, read_image
+from ..images import Example, ImageFolder, Part, read_image
 from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
 from ..model import DecoderSizes
 from ..panoptic import Taxonomy
 from ..sam import SOURCE, AgnosticDataset, SamConfig, label_images, load_sam, mask_file, read_masks
-from .frequency import class_frequency
+from .frequency import class_frequency, classes_in
 from .recipes import Recipe, StudyConfig
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0
 __all__ = ['ORACLES', 'EMBEDDED', 'WEIGHTS', 'CLIPS', 'Dataset', 'PRESETS', 'GPU', 'FRAMES', 'Benchmark', 'same_masks',
-           'image_names', 'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'Chosen', 'Beside', 'opened', 'Public',
-           'image_counts', 'Place', 'open_benchmark', 'estimated_hours', 'needs', 'needs_embedded', 'needs_public',
-           'sam_used']
+           'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'Beside', 'opened', 'Public', 'Place', 'open_benchmark',
+           'estimated_hours', 'needs', 'needs_embedded', 'needs_public', 'sam_used']
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #9efe39be
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,8 +72,8 @@ class Benchmark:
         if split not in self.splits:
             hint = nearest(split, self.splits)
             raise DearliError(f"split {split!r} of {self.name} is not in the study: {hint}.")
-        labelled = image_names(self.labelled(split, seed))
-        pool = image_names(self.pool(split, seed, images)) if unlabelled else []
+        labelled = list(self.labelled(split, seed).names)
+        pool = list(self.pool(split, seed, images).names) if unlabelled else []
         return DataConfig(
             name=self.name,
             split=split,
@@ -130,15 +129,6 @@ def same_masks(
         )
 
 
-def image_names(
-    dataset: Sequence[Example],  # of this module, or scenes
-) -> list[str]:
-    "Return the names of a dataset's images, without opening them."
-    if isinstance(dataset, ShapesScenes):
-        return [f"{dataset.split}-{seed:05d}" for seed in dataset.seeds]
-    return list(dataset.names)
-
-
 class TrueMasks:
     "Labelled images whose classes are left out: the third source of a warm-up."
 
@@ -146,7 +136,7 @@ class TrueMasks:
         self,
         dataset: Sequence[Example],  # with truth
     ):
-        self.dataset, self.name, self.names = dataset, f"{dataset.name}-masks", image_names(dataset)
+        self.dataset, self.name, self.names = dataset, f"{dataset.name}-masks", list(dataset.names)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -197,7 +187,7 @@ def scene_frequency(
 ) -> Tensor:  # (C,) scenes in which each class appears
     "Return the class frequencies of the embedded world, counted on its training scenes."
     train = ShapesScenes(range(scenes))
-    return class_frequency([train[i].panoptic for i in range(scenes)], len(SHAPES))
+    return class_frequency([classes_in(train[i].panoptic) for i in range(scenes)], len(SHAPES))
 
 
 ORACLES = {"conv CLIP": "shapes-conv", "ViT CLIP": "shapes-vit", "random CLIP": "shapes-random"}
@@ -256,27 +246,6 @@ def preset(
     )
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #61882a46
-class Chosen:
-    "Some images of a source, with or without their truth."
-
-    def __init__(
-        self,
-        source: Source,  # annotated images
-        indices: Sequence[int],  # which
-        labelled: bool = True,  # give the truth?
-    ):
-        self.source, self.indices, self.labelled, self.name = source, indices, labelled, source.name
-        self.names = [source.images[i].name for i in indices]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, i: int) -> Example:
-        if self.labelled:
-            return self.source[self.indices[i]]
-        return Example(read_image(self.source.images[self.indices[i]]), None, self.names[i])
-
-
 class Beside:
     "Images with a JSON of masks of the same name beside each, as SA-1B comes."
 
@@ -330,17 +299,16 @@ class Public(Benchmark):
         "Return the dataset, divided as published."
         return opened(self.name, self.root, split or self.splits[0])
 
-    def labelled(self, split: str, seed: int) -> Chosen:
+    def labelled(self, split: str, seed: int) -> Part:
         "Return the published list, which is the same for every seed."
-        part = self.data(split).labelled
-        return Chosen(part.dataset, part.indices)
+        return self.data(split).labelled
 
-    def rest(self, split: str, most: int | None, labelled: bool) -> Chosen:  # the first of all other images
+    def rest(self, split: str, most: int | None, labelled: bool) -> Part:  # the first of all other images
         "Return training images outside the published list."
         data = self.data(split)
-        return Chosen(data.labelled.dataset, data.unlabelled.indices[:most], labelled)
+        return Part(data.labelled.dataset, data.unlabelled.indices[:most], labelled)
 
-    def pool(self, split: str, seed: int, images: int | None) -> Chosen:
+    def pool(self, split: str, seed: int, images: int | None) -> Part:
         "Return all other training images, without truth."
         return self.rest(split, images, labelled=False)
 
@@ -349,10 +317,10 @@ class Public(Benchmark):
         first = self.rest(split, count, labelled=True)
         return [first[i] for i in range(len(first))]
 
-    def training(self, images: int | None) -> Chosen:  # without truth
+    def training(self, images: int | None) -> Part:  # without truth
         "Return training images for SAM, labelled ones included."
         source = self.data().labelled.dataset
-        return Chosen(source, range(len(source))[:images], labelled=False)
+        return Part(source, range(len(source))[:images], labelled=False)
 
     def external_images(self, images: int | None) -> Beside:  # with masks
         "Return images of another set. Raises DearliError if none were given."
@@ -363,18 +331,18 @@ class Public(Benchmark):
             )
         return Beside(self.elsewhere, images)
 
-    def validation(self, images: int | None) -> Chosen:  # with truth
+    def validation(self, images: int | None) -> Part:  # with truth
         "Return the images to score."
         source = self.data().validation
-        return Chosen(source, range(len(source))[:images])
+        return Part(source, range(len(source))[:images])
 
     def frequency(self, images: int | None) -> Tensor:  # (C,) int64
         "Return the number of training images in which each class appears."
-        return image_counts(self.data().labelled.dataset)
+        return class_frequency(shown_classes(self.data().labelled.dataset), len(self.taxonomy))
 
     def masked(
         self,
-        images: Chosen | Beside,  # whose masks are wanted
+        images: Part | Beside,  # whose masks are wanted
         masks: MaskConfig,  # how SAM makes them
         runs: Path,  # not used: masks belong to the dataset
         progress: bool = True,  # show bars
@@ -399,16 +367,6 @@ class Public(Benchmark):
                 progress=progress,
             )
         return AgnosticDataset(images, folder)
-
-# %% ../../nbs/6-study/05_benchmarks.ipynb #5d1df310
-def image_counts(
-    source: Source,  # COCO-panoptic annotations
-) -> Tensor:  # (C,) images in which each class appears
-    "Return the class frequencies of a dataset, from its JSON alone."
-    counts = torch.zeros(len(source.taxonomy), dtype=torch.int64)
-    for classes in shown_classes(source):
-        counts[list(classes)] += 1
-    return counts
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #7fdb48e0
 @dataclass(frozen=True, kw_only=True)

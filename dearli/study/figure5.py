@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..world.scenes import ShapesScenes, shapes_partition
 from ..io import DearliError, data_path
-from .frequency import class_frequency, regroup
+from .frequency import class_frequency, classes_in, regroup
 from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
 from ..predict import Predictor, load_segmenter
@@ -121,7 +121,7 @@ def class_mean(
 def labelled_scenes(split: str) -> tuple[list[int], int]:  # per class; of how many
     "How many labelled scenes of the split's first seed show each class."
     few = ShapesScenes(shapes_partition(split, 0)[0])
-    return class_frequency([few[i].panoptic for i in range(len(few))], len(SHAPES)).tolist(), len(few)
+    return class_frequency([classes_in(e.panoptic) for e in few], len(SHAPES)).tolist(), len(few)
 
 
 def classes_figure(split: str, methods: Sequence[str], groups: int, category: int) -> Drawing:

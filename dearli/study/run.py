@@ -28,7 +28,7 @@ from dearli.config import (
 from ..evaluation import evaluate
 from ..io import DearliError, read_json, to_dict, write_json
 from ..model import Segmenter, SegmenterConfig, load_decoder
-from .benchmarks import EMBEDDED, Benchmark, image_names
+from .benchmarks import EMBEDDED, Benchmark
 from .frequency import frequency_groups, group_pq
 from .oracle import naive_scores, oracle_pq
 from .recipes import Recipe, StudyConfig, find_recipe
@@ -86,7 +86,7 @@ def resolve_warmup(
     masks, split = warmup_masks(recipe.warmup, settings, bench), split if recipe.warmup == "labelled" else ""
     sources = {"sam": bench.training, "other": bench.external_images}
     images = bench.labelled(split, seed) if split else sources[masks.source](masks.images)
-    names = image_names(images)
+    names = list(images.names)
     train = replace(
         settings.train,
         steps=settings.warmup_steps,
