@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,39 +30,32 @@ Polygons = list[tuple[np.ndarray, int]]  # corners (n, 2) as x, y; 1 paints, 0 c
 def _disc(
     x: float = 0, y: float = 0, rx: float = 1, ry: float | None = None, corners: int = 28
 ) -> np.ndarray:
-    "Corners of an ellipse."
+    "Place corners on an ellipse."
     t = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     return np.stack([x + rx * np.cos(t), y + (ry or rx) * np.sin(t)], 1)
 
 
 def _box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
-    "Corners of an axis-parallel rectangle."
+    "Return the corners of an axis-parallel rectangle."
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
 def _rays(n: int, outer: float, inner: float, start: float = -np.pi / 2) -> np.ndarray:
-    "Corners of a star with `n` points."
+    "Return the corners of a star with `n` points."
     t = start + np.arange(2 * n) * np.pi / n
     r = np.where(np.arange(2 * n) % 2 == 0, outer, inner)
     return np.stack([r * np.cos(t), r * np.sin(t)], 1)
 
 
 def _around(n: int, radius: float, size: float) -> Polygons:
-    "`n` discs on a circle, the petals of a flower or the teeth of a gear."
+    "Place `n` discs on a circle, like the petals of a flower."
     t = np.arange(n) * 2 * np.pi / n
     return [(_disc(radius * np.cos(a), radius * np.sin(a), size, corners=16), 1) for a in t]
 
 # %% ../../nbs/2-world/01_scenes.ipynb #2cedbea1
-def _heart() -> Polygons:
-    t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    x = np.sin(t) ** 3
-    y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16
-    return [(np.stack([x, y], 1), 1)]
-
-
-def _gear() -> Polygons:
-    teeth = [(_turn(_box(-0.2, -1, 0.2, 1), a), 1) for a in np.arange(4) * np.pi / 4]
-    return teeth + [(_disc(rx=0.72), 1), (_disc(rx=0.3), 0)]
+def _corners(text: str) -> np.ndarray:
+    "Read corners written as x and y, separated by commas."
+    return np.array([pair.split() for pair in text.split(",")], float)
 
 
 def _turn(corners: np.ndarray, angle: float) -> np.ndarray:
@@ -72,22 +64,36 @@ def _turn(corners: np.ndarray, angle: float) -> np.ndarray:
     return corners @ np.array([[c, s], [-s, c]])
 
 
-SILHOUETTES: dict[str, Callable[[], Polygons]] = {
-    "star": lambda: [(_rays(5, 1, 0.4), 1)],
-    "ring": lambda: [(_disc(), 1), (_disc(rx=0.55), 0)],
-    "cross": lambda: [(_box(-0.3, -1, 0.3, 1), 1), (_box(-1, -0.3, 1, 0.3), 1)],
-    "heart": _heart,
-    "arrow": lambda: [
-        (np.array([[0, -1], [0.8, -0.1], [0.3, -0.1], [0.3, 1], [-0.3, 1], [-0.3, -0.1], [-0.8, -0.1]]), 1)
-    ],
-    "crescent": lambda: [(_disc(), 1), (_disc(0.5, 0, 0.8), 0)],
-    "fish": lambda: [
+def _heart() -> Polygons:
+    "Draw the heart curve."
+    t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    x = np.sin(t) ** 3
+    two, three, four = (np.cos(k * t) for k in (2, 3, 4))
+    y = -(13 * np.cos(t) - 5 * two - 2 * three - four) / 16
+    return [(np.stack([x, y], 1), 1)]
+
+
+def _gear() -> Polygons:
+    "Draw eight teeth as four bars through the centre, a wheel on them and a hole."
+    bar = _box(-0.2, -1, 0.2, 1)
+    teeth = [(_turn(bar, angle), 1) for angle in np.arange(4) * np.pi / 4]
+    return teeth + [(_disc(rx=0.72), 1), (_disc(rx=0.3), 0)]
+
+
+SILHOUETTES: dict[str, Polygons] = {
+    "star": [(_rays(5, 1, 0.4), 1)],
+    "ring": [(_disc(), 1), (_disc(rx=0.55), 0)],
+    "cross": [(_box(-0.3, -1, 0.3, 1), 1), (_box(-1, -0.3, 1, 0.3), 1)],
+    "heart": _heart(),
+    "arrow": [(_corners("0 -1, 0.8 -0.1, 0.3 -0.1, 0.3 1, -0.3 1, -0.3 -0.1, -0.8 -0.1"), 1)],
+    "crescent": [(_disc(), 1), (_disc(0.5, 0, 0.8), 0)],
+    "fish": [
         (_disc(-0.2, 0, 0.8, 0.5), 1),
-        (np.array([[0.35, 0], [1, -0.6], [1, 0.6]]), 1),
+        (_corners("0.35 0, 1 -0.6, 1 0.6"), 1),
         (_disc(-0.65, -0.1, 0.1), 0),
     ],
-    "house": lambda: [
-        (np.array([[0, -1], [1, -0.15], [-1, -0.15]]), 1),
+    "house": [
+        (_corners("0 -1, 1 -0.15, -1 -0.15"), 1),
         (_box(-0.75, -0.2, 0.75, 0.9), 1),
         (_box(-0.2, 0.3, 0.2, 0.9), 0),
     ],
@@ -95,33 +101,29 @@ SILHOUETTES: dict[str, Callable[[], Polygons]] = {
 
 # %% ../../nbs/2-world/01_scenes.ipynb #653420d3
 SILHOUETTES |= {
-    "umbrella": lambda: [
+    "umbrella": [
         (_disc(0, 0, 1, 0.95), 1),
         (_box(-1, 0.05, 1, 1), 0),
         (_box(-0.09, 0, 0.09, 0.95), 1),
         (_box(-0.4, 0.8, 0.09, 0.97), 1),
         (_box(-0.4, 0.6, -0.24, 0.97), 1),
     ],
-    "bolt": lambda: [
-        (np.array([[0.25, -1], [-0.65, 0.15], [-0.05, 0.15], [-0.3, 1], [0.65, -0.25], [0.05, -0.25]]), 1)
-    ],
-    "flower": lambda: _around(6, 0.62, 0.38) + [(_disc(rx=0.5), 1), (_disc(rx=0.2), 0)],
-    "gear": _gear,
-    "hourglass": lambda: [
-        (np.array([[-0.75, -1], [0.75, -1], [0.1, 0], [0.75, 1], [-0.75, 1], [-0.1, 0]]), 1)
-    ],
-    "mug": lambda: [
+    "bolt": [(_corners("0.25 -1, -0.65 0.15, -0.05 0.15, -0.3 1, 0.65 -0.25, 0.05 -0.25"), 1)],
+    "flower": _around(6, 0.62, 0.38) + [(_disc(rx=0.5), 1), (_disc(rx=0.2), 0)],
+    "gear": _gear(),
+    "hourglass": [(_corners("-0.75 -1, 0.75 -1, 0.1 0, 0.75 1, -0.75 1, -0.1 0"), 1)],
+    "mug": [
         (_disc(0.6, 0, 0.42, 0.5), 1),
         (_disc(0.6, 0, 0.2, 0.27), 0),
         (_box(-0.85, -0.85, 0.55, 0.9), 1),
     ],
-    "tree": lambda: [
-        (np.array([[0, -1], [0.5, -0.35], [-0.5, -0.35]]), 1),
-        (np.array([[0, -0.65], [0.75, 0.15], [-0.75, 0.15]]), 1),
-        (np.array([[0, -0.2], [0.95, 0.65], [-0.95, 0.65]]), 1),
+    "tree": [
+        (_corners("0 -1, 0.5 -0.35, -0.5 -0.35"), 1),
+        (_corners("0 -0.65, 0.75 0.15, -0.75 0.15"), 1),
+        (_corners("0 -0.2, 0.95 0.65, -0.95 0.65"), 1),
         (_box(-0.15, 0.6, 0.15, 1), 1),
     ],
-    "key": lambda: [
+    "key": [
         (_disc(0, -0.6, 0.42), 1),
         (_disc(0, -0.6, 0.2), 0),
         (_box(-0.12, -0.25, 0.12, 1), 1),
@@ -129,12 +131,6 @@ SILHOUETTES |= {
         (_box(0, 0.4, 0.4, 0.58), 1),
     ],
 }
-
-
-@lru_cache(maxsize=None)
-def _polygons(name: str) -> Polygons:
-    "The polygons of a silhouette, made once."
-    return SILHOUETTES[name]()
 
 
 def silhouette(
@@ -148,7 +144,7 @@ def silhouette(
     "Fill a silhouette into an empty map."
     canvas = Image.new("L", (size, size))
     draw = ImageDraw.Draw(canvas)
-    for corners, value in _polygons(name):
+    for corners, value in SILHOUETTES[name]:
         corners = corners * [-1, 1] if flip else corners
         placed = _turn(corners, angle) * (scale / 2) + centre
         draw.polygon([tuple(p) for p in placed.tolist()], fill=value)
@@ -156,16 +152,23 @@ def silhouette(
 
 # %% ../../nbs/2-world/01_scenes.ipynb #8a083d8b
 def _noise(rng: np.random.Generator, size: int, cell: float) -> np.ndarray:
-    "Smooth noise between 0 and 1 whose blobs are about `cell` pixels wide."
+    "Draw smooth noise between 0 and 1 whose blobs are about `cell` pixels wide."
     n = max(2, round(size / cell))
     coarse = Image.fromarray((rng.random((n, n)) * 255).astype(np.uint8))
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255
 
 
 def _bricks(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    "Courses of bricks with thin mortar."
+    "Draw courses of bricks with thin mortar."
     row = np.floor(v / 0.7)
-    return ((v / 0.7 - row) < 0.25) | (((u + 0.8 * (row % 2)) % 1.6) < 0.22)
+    below, between = (v / 0.7 - row) < 0.25, ((u + 0.8 * (row % 2)) % 1.6) < 0.22
+    return below | between
+
+
+def _rotate(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    "Rotate coordinates by `angle` radians."
+    c, s = np.cos(angle), np.sin(angle)
+    return x * c - y * s, x * s + y * c
 
 
 TEXTURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -191,9 +194,11 @@ def texture(
     if name == "clouds":
         return _noise(rng, size, period * 2.2)
     period = period * rng.uniform(0.8, 1.2)
-    angle = rng.uniform(-0.35, 0.35) + (rng.integers(4) * np.pi / 4 if name in ("stripes", "waves") else 0)
+    angle = rng.uniform(-0.35, 0.35)
+    if name in ("stripes", "waves"):
+        angle = angle + rng.integers(4) * np.pi / 4
     y, x = np.mgrid[:size, :size].astype(np.float32) / np.float32(period)
-    u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
+    u, v = _rotate(x, y, angle)
     return TEXTURES[name](u + rng.uniform(0, 9), v + rng.uniform(0, 9)).astype(np.float32)
 
 # %% ../../nbs/2-world/01_scenes.ipynb #9ab72809
@@ -239,19 +244,15 @@ PALETTE = np.array(
 
 
 def _taxonomy() -> Taxonomy:
-    "Sixteen things, then eight kinds of stuff; dataset ids start at 1."
+    "List sixteen things, then eight kinds of stuff; dataset ids start at 1."
     names = [*SILHOUETTES, *TEXTURES, *NOISES]
-    return Taxonomy(
-        "shapes",
-        tuple(
-            Category(i + 1, n, n in SILHOUETTES, SYNONYMS.get(n, ()), color)
-            for i, (n, color) in enumerate(zip(names, palette(len(names))))
-        ),
-    )
+    coloured = enumerate(zip(names, palette(len(names))), 1)
+    categories = (Category(i, n, n in SILHOUETTES, SYNONYMS.get(n, ()), color) for i, (n, color) in coloured)
+    return Taxonomy("shapes", tuple(categories))
 
 
 def _long_tail(n: int, ratio: float, seed: int) -> np.ndarray:
-    "Geometric weights whose smallest is 1/ratio of the largest, over a fixed shuffle."
+    "Shuffle geometric weights whose smallest is 1/ratio of the largest."
     weights = ratio ** -(np.arange(n) / (n - 1))
     return np.random.default_rng(seed).permutation(weights / weights.sum())
 
@@ -264,7 +265,7 @@ UNIFORM = {"thing": np.full(16, 1 / 16), "stuff": np.full(8, 1 / 8)}
 # %% ../../nbs/2-world/01_scenes.ipynb #b79d8ae7
 @dataclass(frozen=True)
 class ShapesConfig:
-    "How scenes are drawn; lengths are in pixels of a 128-pixel scene and grow with `size`."
+    "Settings with which scenes are drawn; lengths are in pixels of a 128-pixel scene and grow with `size`."
 
     size: int = 128  # side of the square image in pixels
     things: tuple[int, int] = (1, 4)  # least and most things in a scene
@@ -279,18 +280,18 @@ class ShapesConfig:
 
     @property
     def unit(self) -> float:
-        "Pixels of the image per pixel of a 128-pixel scene."
+        "Return the pixels of the image per pixel of a 128-pixel scene."
         return self.size / 128 * self.zoom
 
 
 @dataclass
 class Scene:
-    "A labelled picture of the embedded world."
+    "A labelled and captioned picture of the embedded world."
 
     image: UInt8[Tensor, "3 h w"]  # RGB
     panoptic: Panoptic  # ground truth, every pixel labelled
     parts: Int32[Tensor, "h w"]  # a number for every one-coloured part or stuff region
-    caption: str  # what a web page would say about it
+    caption: str  # one sentence that names classes
 
 # %% ../../nbs/2-world/01_scenes.ipynb #ba428d9d
 def _regions(rng: np.random.Generator, cfg: ShapesConfig) -> np.ndarray:
@@ -300,45 +301,52 @@ def _regions(rng: np.random.Generator, cfg: ShapesConfig) -> np.ndarray:
         return np.zeros((s, s), np.int32)
     y, x = np.mgrid[:s, :s].astype(np.float32) / s - 0.5
     angle, phase = rng.uniform(0, 2 * np.pi, 2)
-    along, across = x * np.cos(angle) + y * np.sin(angle), -x * np.sin(angle) + y * np.cos(angle)
-    return (across + 0.04 * np.sin(9 * along + phase) > rng.uniform(-0.18, 0.18)).astype(np.int32)
+    along, across = _rotate(x, y, -angle)
+    waved = across + 0.04 * np.sin(9 * along + phase)
+    return (waved > rng.uniform(-0.18, 0.18)).astype(np.int32)
+
+
+def _shades(rng: np.random.Generator, tint: int) -> tuple[np.ndarray, np.ndarray]:
+    "Draw two shades of a muted colour, the second darker or lighter than the first."
+    base = 0.5 * PALETTE[tint] + 0.5 * rng.uniform(90, 170)
+    if rng.random() < 0.5:
+        return base, base * rng.uniform(0.6, 0.78)
+    return base, base + (255 - base) * rng.uniform(0.25, 0.42)
 
 
 def _paint_stuff(
     rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[int], set]:
-    "Image, region map, class per region and the palette entries in use."
+) -> tuple[np.ndarray, np.ndarray, list[int], set[int]]:
+    "Paint the background; returns image, region map, class per region and the palette entries in use."
     regions = _regions(rng, cfg)
     n = int(regions.max()) + 1
-    kinds = rng.choice(len(STUFF), n, replace=False, p=weights)
-    tints = rng.choice(len(PALETTE), n, replace=False)
+    kinds = rng.choice(len(STUFF), n, replace=False, p=weights).tolist()
+    tints = rng.choice(len(PALETTE), n, replace=False).tolist()
     image = np.zeros((cfg.size, cfg.size, 3), np.float32)
     for r, (kind, tint) in enumerate(zip(kinds, tints)):
-        base = 0.5 * PALETTE[tint] + 0.5 * rng.uniform(90, 170)
-        other = (
-            base * rng.uniform(0.6, 0.78)
-            if rng.random() < 0.5
-            else base + (255 - base) * rng.uniform(0.25, 0.42)
-        )
-        t = 0 if cfg.plain else texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
-        image = np.where((regions == r)[..., None], base + (other - base) * t, image)
-    classes = [] if cfg.plain else [len(THINGS) + int(k) for k in kinds]
-    return image, regions, classes, {int(t) for t in tints}
+        image = np.where((regions == r)[..., None], _paint_region(rng, cfg, kind, tint), image)
+    classes = [] if cfg.plain else [len(THINGS) + kind for kind in kinds]
+    return image, regions, classes, set(tints)
+
+
+def _paint_region(rng: np.random.Generator, cfg: ShapesConfig, kind: int, tint: int) -> np.ndarray:
+    "Mix two shades by a texture, or give the first one alone if the background is plain."
+    base, other = _shades(rng, tint)
+    if cfg.plain:
+        return base
+    return base + (other - base) * texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
 
 # %% ../../nbs/2-world/01_scenes.ipynb #0fdf7f28
 def _second_part(rng: np.random.Generator, mask: np.ndarray, centre: np.ndarray, scale: float) -> np.ndarray:
-    "A band across, or a spot on, the thing `mask`."
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
+    "Choose a band across, or a spot on, the thing `mask`."
+    y, x = np.indices(mask.shape).astype(np.float32)
     dx, dy = x - centre[0], y - centre[1]
     if rng.random() < 0.3:
-        a = rng.uniform(0, 2 * np.pi)
-        return mask & (
-            (dx - 0.2 * scale * np.cos(a)) ** 2 + (dy - 0.2 * scale * np.sin(a)) ** 2 < (0.22 * scale) ** 2
-        )
-    angle = rng.uniform(0, np.pi)
-    return mask & (
-        np.abs(dx * np.cos(angle) + dy * np.sin(angle) - rng.uniform(-0.2, 0.2) * scale) < 0.13 * scale
-    )
+        angle = rng.uniform(0, 2 * np.pi)
+        x0, y0 = 0.2 * scale * np.cos(angle), 0.2 * scale * np.sin(angle)
+        return mask & ((dx - x0) ** 2 + (dy - y0) ** 2 < (0.22 * scale) ** 2)
+    along, _ = _rotate(dx, dy, -rng.uniform(0, np.pi))
+    return mask & (np.abs(along - rng.uniform(-0.2, 0.2) * scale) < 0.13 * scale)
 
 
 def _place(
@@ -348,52 +356,75 @@ def _place(
     scale: float,
     ids: np.ndarray,
     areas: dict[int, int],
-):
-    "Mask and centre of a thing that hides no earlier thing too much, or None after eight tries."
+) -> tuple[np.ndarray, np.ndarray] | None:
+    "Find mask and centre of a thing that hides no earlier thing too much; None after eight tries."
     for _ in range(8):
         centre = rng.uniform(0.42 * scale, cfg.size - 0.42 * scale, 2)
-        mask = silhouette(
-            name, cfg.size, tuple(centre), scale, rng.uniform(-cfg.tilt, cfg.tilt), rng.random() < 0.5
-        )
-        hit = np.bincount(ids[~mask & (ids > 0)], minlength=max(areas, default=0) + 1)
-        if all(hit[i] >= (1 - cfg.hidden) * a for i, a in areas.items()):
+        angle, flip = rng.uniform(-cfg.tilt, cfg.tilt), rng.random() < 0.5
+        mask = silhouette(name, cfg.size, tuple(centre), scale, angle, flip)
+        left = np.bincount(ids[~mask & (ids > 0)], minlength=max(areas, default=0) + 1)
+        if all(left[i] >= (1 - cfg.hidden) * area for i, area in areas.items()):
             return mask, centre
     return None
 
 # %% ../../nbs/2-world/01_scenes.ipynb #bbb9e3cf
+@dataclass
+class _Drawing:
+    "A scene while its things are drawn."
+
+    image: np.ndarray  # float32 (h, w, 3)
+    used: set[int]  # palette entries of the background
+    ids: np.ndarray  # thing numbers from 1, int32 (h, w)
+    parts: np.ndarray  # part numbers, int32 (h, w)
+    areas: dict[int, int] = field(default_factory=dict)  # pixels of each thing when it was drawn
+    classes: list[int] = field(default_factory=list)  # of the things
+    sizes: list[float] = field(default_factory=list)  # of the things, in pixels of a 128-pixel scene
+
+    @classmethod
+    def on(cls, image: np.ndarray, used: set[int]) -> _Drawing:
+        "Start on a background."
+        empty = np.zeros(image.shape[:2], np.int32)
+        return cls(image, used, empty, empty.copy())
+
+    def add(self, rng: np.random.Generator, mask: np.ndarray, band: np.ndarray) -> None:
+        "Paint a thing and its second part in two colours that the background does not have."
+        number = len(self.areas) + 1
+        free = [t for t in range(len(PALETTE)) if t not in self.used]
+        first, second = rng.permutation(free)[:2]
+        for part, region, tint in ((2 * number - 1, mask, first), (2 * number, band, second)):
+            colour = PALETTE[tint] + rng.uniform(-18, 18, 3)
+            self.image = np.where(region[..., None], colour, self.image)
+            self.parts[region] = part
+        self.ids[mask], self.areas[number] = number, int(mask.sum())
+
+
 def _paint_things(
-    rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray, image: np.ndarray, used: set
-):
-    "Draw things onto `image`; returns it with thing ids from 1, part numbers, classes and sizes."
+    rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray, image: np.ndarray, used: set[int]
+) -> _Drawing:
+    "Draw things onto `image`, larger ones first."
     n = int(rng.integers(cfg.things[0], cfg.things[1] + 1))
-    kinds = rng.choice(len(THINGS), n, p=weights)
-    scales = np.sort(rng.uniform(*cfg.scale, n))[::-1] * cfg.unit
-    ids, parts = np.zeros((cfg.size, cfg.size), np.int32), np.zeros((cfg.size, cfg.size), np.int32)
-    areas, classes, sizes = {}, [], []
+    kinds = rng.choice(len(THINGS), n, p=weights).tolist()
+    scales = (np.sort(rng.uniform(*cfg.scale, n))[::-1] * cfg.unit).tolist()
+    drawing = _Drawing.on(image, used)
     for kind, scale in zip(kinds, scales):
-        placed = _place(rng, cfg, THINGS[kind], scale, ids, areas)
+        placed = _place(rng, cfg, THINGS[kind], scale, drawing.ids, drawing.areas)
         if placed is None:
             continue
         mask, centre = placed
-        i = len(classes) + 1
-        band = _second_part(rng, mask, centre, scale)
-        tints = rng.permutation([t for t in range(len(PALETTE)) if t not in used])[:2]
-        for number, region, tint in ((2 * i - 1, mask, tints[0]), (2 * i, band, tints[1])):
-            image = np.where(region[..., None], PALETTE[tint] + rng.uniform(-18, 18, 3), image)
-            parts[region] = number
-        ids[mask], areas[i] = i, int(mask.sum())
-        classes.append(int(kind))
-        sizes.append(float(scale / cfg.unit))
-    return image, ids, parts, classes, sizes
+        drawing.add(rng, mask, _second_part(rng, mask, centre, scale))
+        drawing.classes.append(kind)
+        drawing.sizes.append(scale / cfg.unit)
+    return drawing
 
 
 def _light(rng: np.random.Generator, cfg: ShapesConfig, image: np.ndarray) -> Tensor:
-    "Add a lighting gradient and pixel noise; uint8 (3, h, w)."
+    "Add a lighting gradient and pixel noise; returns uint8 (3, h, w)."
     line = np.linspace(-1, 1, cfg.size, dtype=np.float32)
     gx, gy = rng.uniform(-cfg.light, cfg.light, 2).astype(np.float32)
     gain = rng.uniform(0.85, 1.1) * (1 + (gx * line[None] + gy * line[:, None]) / 2)
     noisy = image * gain[..., None] + cfg.noise * rng.standard_normal(image.shape, np.float32)
-    return torch.from_numpy(np.ascontiguousarray(noisy.clip(0, 255).astype(np.uint8).transpose(2, 0, 1)))
+    pixels = noisy.clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 # %% ../../nbs/2-world/01_scenes.ipynb #211fceab
 FRAMES = (
@@ -408,31 +439,32 @@ FRAMES = (
 
 
 def _phrase(rng: np.random.Generator, index: int, size: float | None = None) -> str:
-    "Name a class the way a person might; `size` in pixels adds a size word now and then."
+    "Name a class by one of its words; `size` in pixels adds a size word now and then."
     words = SHAPES.vocabulary[index]
     word = words[int(rng.integers(len(words)))]
     if rng.random() < 0.3:
-        size = size or rng.uniform(30, 70)  # textures have no size worth telling
-        word = ("small " if size < 44 else "large " if size > 58 else "medium ") + word
+        size = size or rng.uniform(30, 70)  # textures have no size of their own
+        grade = "small" if size < 44 else "large" if size > 58 else "medium"
+        word = f"{grade} {word}"
     elif size is None and rng.random() < 0.5:
         return word
     return ("an " if word[0] in "aeiou" or word.startswith("hour") else "a ") + word
 
 
 def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], stuff: list[int]) -> str:
-    "A class-only caption of what a picture shows."
+    "Write a caption that names the classes of a picture."
     front = [_phrase(rng, c, s) for c, s in zip(things, sizes)]
     back = [_phrase(rng, c) for c in stuff]
     front, back = [list(rng.permutation(x)) for x in (front, back)]
-    joint = " and ".join(front) or " and ".join(back)
+    joint = " and ".join(front if front else back)
     if front and back and rng.random() < 0.85:
         joint += str(rng.choice([" on ", " in front of ", " and "])) + " and ".join(back)
-    frame = str(rng.choice(FRAMES))
-    return frame.format(joint) + ("." if rng.random() < 0.3 else "")
+    text = str(rng.choice(FRAMES)).format(joint)
+    return f"{text}." if rng.random() < 0.3 else text
 
 # %% ../../nbs/2-world/01_scenes.ipynb #ea1e0296
 def _weights(classes: str) -> dict[str, np.ndarray]:
-    "Class frequencies by name."
+    "Look up class frequencies by name."
     if classes == "long-tail":
         return FREQUENCY
     if classes == "uniform":
@@ -445,31 +477,34 @@ def scene(
     cfg: ShapesConfig = ShapesConfig(),  # how to draw
     classes: str = "long-tail",  # 'long-tail' as in the study, or 'uniform'
 ) -> Scene:
-    "Draw one labelled scene; the same seed always gives the same scene. Raises `DearliError` on an unknown frequency."
-    rng, weights = np_rng("shapes", *(seed if isinstance(seed, tuple) else (seed,))), _weights(classes)
+    "Draw one labelled scene, the same for the same seed. Raises `DearliError` on an unknown frequency."
+    words, weights = seed if isinstance(seed, tuple) else (seed,), _weights(classes)
+    rng = np_rng("shapes", *words)
     image, regions, stuff, used = _paint_stuff(rng, cfg, weights["stuff"])
-    image, ids, parts, things, sizes = _paint_things(rng, cfg, weights["thing"], image, used)
+    drawing = _paint_things(rng, cfg, weights["thing"], image, used)
+    ids, parts, things = drawing.ids, drawing.parts, drawing.classes
     bare = ids == 0
     if stuff:
         ids[bare] = regions[bare] + len(things) + 1
     parts[bare] = regions[bare] + 2 * len(things) + 1
-    image = _light(rng, cfg, image)
+    lit = _light(rng, cfg, drawing.image)
+    panoptic = _panoptic(ids, [*things, *stuff])
+    return Scene(lit, panoptic, torch.from_numpy(parts), _caption(rng, things, drawing.sizes, stuff))
+
+
+def _panoptic(ids: np.ndarray, classes: list[int]) -> Panoptic:
+    "Make the ground truth of an id map whose segment i has the i-th class, counted from 1."
     found = np.unique(ids[ids > 0]).astype(np.int64)
-    category = torch.tensor([0, *things, *stuff])[found]
+    category = torch.tensor([0, *classes])[found]
     segments = Segments(id=torch.from_numpy(found), category=category, isthing=SHAPES.isthing[category])
-    return Scene(
-        image,
-        Panoptic(torch.from_numpy(ids), segments),
-        torch.from_numpy(parts),
-        _caption(rng, things, sizes, stuff),
-    )
+    return Panoptic(torch.from_numpy(ids), segments)
 
 # %% ../../nbs/2-world/01_scenes.ipynb #3176962d
 KINDS = ("product", "object", "texture", "scene")
 
 
 def _close(cfg: ShapesConfig, scale: float, plain: bool) -> ShapesConfig:
-    "A picture cropped to one thing of size `scale`, its side a multiple of an eighth of the scene's."
+    "Make the settings of a close-up of one thing, its side a multiple of an eighth of the scene's."
     side = cfg.size // 8 * int(np.ceil(1.05 * scale * cfg.zoom / 16))
     return replace(
         cfg,
@@ -490,7 +525,7 @@ def picture(
     "Draw one captioned picture. Raises `DearliError` on an unknown kind."
     if kind not in KINDS:
         raise DearliError(f"picture kind '{kind}' is unknown: use one of {', '.join(KINDS)}.")
-    seed = ("web", kind, *(seed if isinstance(seed, tuple) else (seed,)))
+    seed = ("web", kind, *(seed if isinstance(seed, tuple) else (seed,)))  # the word is part of the stream
     if kind == "texture":
         cfg = replace(cfg, regions=1, things=(0, 0))
     elif kind != "scene":
@@ -500,36 +535,36 @@ def picture(
 
 # %% ../../nbs/2-world/01_scenes.ipynb #9959f67b
 class ShapesScenes:
-    "Scenes of the embedded world"
+    "A sequence of scenes of the embedded world, drawn when they are asked for."
 
     def __init__(
         self,
-        seeds: Sequence[int],  # Which scenes of the split
-        cfg: ShapesConfig = ShapesConfig(),  # How to draw
+        seeds: Sequence[int],  # which scenes of the split
+        cfg: ShapesConfig = ShapesConfig(),  # how to draw
         split: str = "train",  # `train`, `val`, or a name of your own
-        labelled: bool = True,  # Give the truth?
-        keep: int = 2048,  # Scenes to keep in memory; 0 draws anew each time
-        classes: str = "long-tail",  # Or `uniform`, see `scene`
+        labelled: bool = True,  # give the truth?
+        keep: int = 2048,  # scenes to keep in memory; 0 draws anew each time
+        classes: str = "long-tail",  # or `uniform`, see `scene`
     ):
-        self.seeds, self.cfg, self.split, self.labelled, self.keep, self.classes = (
-            seeds,
-            cfg,
-            split,
-            labelled,
-            keep,
-            classes,
-        )
-        self.taxonomy, self.name, self._kept = SHAPES, f"shapes-{split}", {}
+        self.seeds, self.cfg, self.split = seeds, cfg, split
+        self.labelled, self.keep, self.classes = labelled, keep, classes
+        self.taxonomy, self.name = SHAPES, f"shapes-{split}"
         self.names = [f"{split}-{seed:05d}" for seed in seeds]
+        self._kept: dict[int, Example] = {}
 
     def __len__(self) -> int:
+        "Count the scenes."
         return len(self.seeds)
 
-    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
+    def image(
+        self,
+        i: int,  # position in `seeds`
+    ) -> UInt8[Tensor, "3 h w"]:
         "Draw an image; its truth is left aside."
         return self[i].image
 
     def __getitem__(self, i: int) -> Example:
+        "Draw a scene, or take it from memory."
         seed = self.seeds[i]
         if seed in self._kept:
             return self._kept[seed]
@@ -542,7 +577,7 @@ class ShapesScenes:
 # %% ../../nbs/2-world/01_scenes.ipynb #6d1cd338
 def shapes_partition(
     split: str,  # `'1/64'`, `'1/32'` or `'1/16'` in the study
-    seed: int = 0,  # Another seed, other labelled scenes
-) -> tuple[list[int], list[int]]:  # Labelled and unlabelled scene numbers
-    "Divide the 1,024 training scenes"
+    seed: int = 0,  # another seed gives other labelled scenes
+) -> tuple[list[int], list[int]]:  # labelled and unlabelled scene numbers
+    "Divide the 1,024 training scenes; raises `DearliError` if `split` is not a fraction."
     return partition(1024, split, seed)
