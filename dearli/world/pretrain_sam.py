@@ -378,8 +378,9 @@ def _optimisers(sam: Sam, cfg: PromptConfig) -> list[torch.optim.Optimizer]:
     ]
 
 
-def _set_rate(optimisers: list[torch.optim.Optimizer], cfg: PromptConfig, step: int, since: int) -> None:
-    "Set the learning rate: a linear rise since a step, and a cosine over all steps."
+def _set_rate(optimisers: list[torch.optim.Optimizer], cfg: PromptConfig, step: int) -> None:
+    "Set the learning rate: a linear rise in the first and second stage, and a cosine over all steps."
+    since = cfg.steps[0] if step >= cfg.steps[0] else 0
     rise = min(1, (step - since + 1) / cfg.warm)
     rate = cfg.lr * rise * (0.5 + 0.5 * np.cos(np.pi * step / sum(cfg.steps)))
     for optimiser in optimisers:
@@ -397,19 +398,18 @@ def pretrain_sam(
 ) -> tuple[Sam, list[dict]]:  # network in evaluation mode, progress
     "Train a small SAM from random weights."
     data, held = _scenes(cfg)
-    sam, began = start(cfg.model, cfg.seed), time.process_time()
+    sam, notes, began = start(cfg.model, cfg.seed), [], time.process_time()
     steps = stop or sum(cfg.steps)
-    notes: list[dict] = []
     for step in range(steps):
         # the second stage trains other parts: it starts without momentum
         if step in (0, cfg.steps[0]):
-            optimisers, since = _optimisers(sam, cfg), step
-        _set_rate(optimisers, cfg, step, since)
+            optimisers = _optimisers(sam, cfg)
+        _set_rate(optimisers, cfg, step)
         loss = _update(sam, optimisers, data, cfg, step)
         if (step + 1) % every and step + 1 < steps:
             continue
-        note = {"step": step + 1, "loss": loss} | measure(sam, held)
-        notes.append(note | {"seconds": time.process_time() - began})
+        seconds = time.process_time() - began
+        notes.append({"step": step + 1, "loss": loss, **measure(sam, held), "seconds": seconds})
         if out:
             _save(out, sam, cfg, notes)
     return sam.eval(), notes
