@@ -5,12 +5,19 @@
 # %% ../../nbs/5-data/02_fetch.ipynb #89c0fd6c
 from __future__ import annotations
 
-import hashlib, os, shutil, tarfile, time, zipfile
+import hashlib
+import os
+import shutil
+import tarfile
+import time
+import zipfile
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -24,32 +31,33 @@ __all__ = ['Archive', 'checksum', 'verify_archive', 'download', 'unpack', 'fetch
 # %% ../../nbs/5-data/02_fetch.ipynb #c6e37e38
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    "One file of a dataset's public release"
+    "One file of a dataset's public release."
 
-    name: str  # File name
-    url: str | None = None  # None where a licence must be accepted in a browser
+    name: str  # file name
+    url: str | None = None  # none where a licence must be accepted in a browser
     checksum: str  # `sha256:...`, `sha1:...` or `md5:...`
-    size: int | None = None  # Bytes; None if the source does not say
-    page: str = ""  # Where a person finds it
-    into: str = "."  # Where its content goes, below the root
+    size: int | None = None  # bytes; None if the source does not say
+    page: str = ""  # where a person finds it
+    into: str = "."  # where its content goes, below the root
     folders: tuple[
         tuple[str, int], ...
-    ] = ()  # Folders it fills and how many files each must hold, below the root
+    ] = ()  # folders it fills and how many files each must hold, below the root
 
     def explain(self, folder: str | Path) -> str:
-        "How to get the file by hand"
+        "Say how to get the file by hand."
+        source = self.page or self.url or "its publisher"
         return (
-            f"get {self.name} from {self.page or self.url or 'its publisher'} with a browser, accepting its terms, "
+            f"get {self.name} from {source} with a browser, accepting its terms, "
             f"put it at {Path(folder) / self.name} and run the command again"
         )
 
-# %% ../../nbs/5-data/02_fetch.ipynb #fcfca3ee
+# %% ../../nbs/5-data/02_fetch.ipynb #85e12f4e
 def checksum(
-    path: str | Path,  # Any file
-    kind: str = "sha256",  # An algorithm of `hashlib`
-    progress: bool = False,  # Show a bar
-) -> str:  # Such as `sha256:0a1b...`
-    "Hash a file piece by piece"
+    path: str | Path,  # any file
+    kind: str = "sha256",  # an algorithm of `hashlib`
+    progress: bool = False,  # show a bar
+) -> str:  # such as `sha256:0a1b...`
+    "Hash a file piece by piece."
     digest, path = hashlib.new(kind), Path(path)
     with (
         open(path, "rb") as f,
@@ -68,24 +76,22 @@ def checksum(
 
 
 def verify_archive(
-    path: str | Path,  # Its file on this disk
-    archive: Archive,  # What it should be
-    progress: bool = False,  # Show a bar
+    path: str | Path,  # its file on this disk
+    archive: Archive,  # what it should be
+    progress: bool = False,  # show a bar
 ) -> None:
-    "Refuse a wrong file; raises `DearliError`. A file once found right is not read again while size and date stay"
+    "Raise `DearliError` for a wrong file; one found right is not read again while size and date stay."
     path = Path(path)
     stamp, now = path.with_name(f".{path.name}.ok"), path.stat()
     facts = {"checksum": archive.checksum, "size": now.st_size, "modified": now.st_mtime_ns}
     if stamp.exists() and read_json(stamp) == facts:
         return
     if archive.size not in (None, now.st_size):
-        raise DearliError(
-            f"{path} has {now.st_size} bytes where {archive.size} are expected: delete it and run the command again."
-        )
+        what = f"{path} has {now.st_size} bytes where {archive.size} are expected"
+        raise DearliError(f"{what}: delete it and run the command again.")
     if (found := checksum(path, archive.checksum.split(":")[0], progress)) != archive.checksum:
-        raise DearliError(
-            f"{path} has checksum {found}, expected {archive.checksum}: delete it and run the command again."
-        )
+        what = f"{path} has checksum {found}, expected {archive.checksum}"
+        raise DearliError(f"{what}: delete it and run the command again.")
     try:
         write_json(stamp, facts)
     except OSError:
@@ -93,13 +99,13 @@ def verify_archive(
 
 # %% ../../nbs/5-data/02_fetch.ipynb #d55ce9f6
 def download(
-    archive: Archive,  # What to get
-    folder: str | Path,  # Where the file goes
-    progress: bool = True,  # Show a bar
-    tries: int = 5,  # Connections that bring nothing before giving up
-    pause: float = 2.0,  # Seconds before the next connection, growing
-) -> Path:  # The verified file
-    "Get one file, resuming; raises `DearliError` for a wrong file, a refusal of the server or a broken line"
+    archive: Archive,  # what to get
+    folder: str | Path,  # where the file goes
+    progress: bool = True,  # show a bar
+    tries: int = 5,  # connections that bring nothing before giving up
+    pause: float = 2.0,  # seconds before the next connection, growing
+) -> Path:  # the verified file
+    "Get one file, resuming; raises `DearliError` for a wrong file, a refusal or a broken line."
     target = Path(folder) / archive.name
     if target.exists():
         verify_archive(target, archive, progress)
@@ -112,29 +118,28 @@ def download(
     _pull_all(archive, part, progress, tries, pause)
     if (found := checksum(part, archive.checksum.split(":")[0], progress)) != archive.checksum:
         part.unlink()
-        raise DearliError(
-            f"{archive.url} sent a file with checksum {found}, expected {archive.checksum}: it was deleted; try again or {archive.explain(folder)}."
-        )
+        what = f"{archive.url} sent a file with checksum {found}, expected {archive.checksum}"
+        raise DearliError(f"{what}: it was deleted; try again or {archive.explain(folder)}.")
     os.replace(part, target)
     verify_archive(target, archive)
     return target
 
 
 def _size(path: Path) -> int:
+    "Give the size of a file, 0 where there is none."
     return path.stat().st_size if path.exists() else 0
 
 
 def _check_space(folder: Path, need: int) -> None:
-    "Fail before, not after, the disk is full"
+    "Raise `DearliError` before, not after, the disk is full."
     if need > (free := shutil.disk_usage(folder).free):
-        raise DearliError(
-            f"{folder} has {free / 1e9:.1f} GB free where {need / 1e9:.1f} GB are needed: free some space or choose another --root."
-        )
+        what = f"{folder} has {free / 1e9:.1f} GB free where {need / 1e9:.1f} GB are needed"
+        raise DearliError(f"{what}: free some space or choose another --root.")
 
 # %% ../../nbs/5-data/02_fetch.ipynb #5c629d57
-def _pull_all(archive, part, progress, tries, pause) -> None:
-    "Connect until the file is whole"
-    idle = 0
+def _pull_all(archive: Archive, part: Path, progress: bool, tries: int, pause: float) -> None:
+    "Connect until the file is whole; raises `DearliError` if nothing comes."
+    idle, reason = 0, Exception()
     while True:
         before = _size(part)
         try:
@@ -149,56 +154,56 @@ def _pull_all(archive, part, progress, tries, pause) -> None:
             reason = e
         idle = 0 if _size(part) > before else idle + 1
         if idle >= tries:
-            raise DearliError(
-                f"{archive.url} broke off after {_size(part)} bytes ({reason}): run the command again, it continues from there."
-            ) from None
+            what = f"{archive.url} broke off after {_size(part)} bytes ({reason})"
+            raise DearliError(f"{what}: run the command again, it continues from there.") from None
         time.sleep(pause * idle)
 
 
-def _pull(archive, part, progress) -> None:
-    "One connection; raises `OSError` if it ends early"
+def _pull(archive: Archive, part: Path, progress: bool) -> None:
+    "Fetch through one connection; raises `OSError` if it ends early."
     start = _size(part)
     if archive.size and start > archive.size:
         part.unlink()
         start = 0
     if archive.size and start == archive.size:
         return
-    ask = Request(
-        archive.url, headers={"User-Agent": "dearli", **({"Range": f"bytes={start}-"} if start else {})}
-    )
-    with urlopen(ask, timeout=60) as answer:
-        if answer.status != 206:
-            start = 0
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length else archive.size
-        if archive.size and total != archive.size:
-            part.unlink(missing_ok=True)
-            raise DearliError(
-                f"{archive.url} offers {total} bytes where {archive.size} are expected: it is another file; {archive.explain(part.parent)}."
-            )
-        with (
-            open(part, "ab" if start else "wb") as f,
-            tqdm(
-                total=total, initial=start, unit="B", unit_scale=True, desc=archive.name, disable=not progress
-            ) as bar,
-        ):
+    headers = {"User-Agent": "dearli", **({"Range": f"bytes={start}-"} if start else {})}
+    with urlopen(Request(str(archive.url), headers=headers), timeout=60) as answer:
+        start = start if answer.status == 206 else 0
+        total = _expected(archive, part, start, answer.headers.get("Content-Length"))
+        bar = tqdm(
+            total=total, initial=start, unit="B", unit_scale=True, desc=archive.name, disable=not progress
+        )
+        with open(part, "ab" if start else "wb") as f, bar:
             while block := answer.read(1 << 18):
                 f.write(block)
                 bar.update(len(block))
     if total and _size(part) < total:
         raise OSError("connection closed early")
 
+
+def _expected(archive: Archive, part: Path, start: int, length: str | None) -> int | None:
+    "Give the size of the whole file; raises `DearliError` if the server offers another one."
+    total = start + int(length) if length else archive.size
+    if archive.size and total != archive.size:
+        part.unlink(missing_ok=True)
+        what = f"{archive.url} offers {total} bytes where {archive.size} are expected"
+        raise DearliError(f"{what}: it is another file; {archive.explain(part.parent)}.")
+    return total
+
 # %% ../../nbs/5-data/02_fetch.ipynb #de4e91f2
 @dataclass(frozen=True)
 class _Member:
+    "A file in an archive."
+
     name: str
     size: int
     entry: object
 
 
 @contextmanager
-def _opened(path: Path):
-    "Zip or tar, as a list of files and a function that opens one"
+def _opened(path: Path) -> Iterator[tuple[list[_Member], Callable]]:
+    "Open a zip or tar: a list of files and a function that opens one."
     if not path.is_file():
         raise DearliError(f"{path} does not exist: check the path.")
     try:
@@ -214,40 +219,37 @@ def _opened(path: Path):
         ) from None
 
 
-def _zip_member(path, info) -> _Member:
-    "A file of a zip; links are stored as files with a mode"
+def _zip_member(path: Path, info: zipfile.ZipInfo) -> _Member:
+    "Read an entry of a zip; links are files with a mode there."
     if info.external_attr >> 16 & 0o170000 == 0o120000:
-        raise DearliError(
-            f"{path} contains the link {info.filename!r}: links are refused, so unpack it yourself if you trust it."
-        )
+        what = f"{path} contains the link {info.filename!r}"
+        raise DearliError(f"{what}: links are refused, so unpack it yourself if you trust it.")
     return _Member(_safe(path, info.filename), info.file_size, info)
 
 
-def _tar_member(path, info) -> _Member:
-    "A file of a tar"
+def _tar_member(path: Path, info: tarfile.TarInfo) -> _Member:
+    "Read an entry of a tar; raises `DearliError` for links and devices."
     if not info.isreg():
-        raise DearliError(
-            f"{path} contains the link or device {info.name!r}: those are refused, so unpack it yourself if you trust it."
-        )
+        what = f"{path} contains the link or device {info.name!r}"
+        raise DearliError(f"{what}: those are refused, so unpack it yourself if you trust it.")
     return _Member(_safe(path, info.name), info.size, info)
 
 
-def _safe(path, name: str) -> str:
-    "The name if it stays inside; raises `DearliError` if it does not"
+def _safe(path: Path, name: str) -> str:
+    "Give the name if it stays inside; raises `DearliError` if it does not."
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
-        raise DearliError(
-            f"{path} contains the path {name!r}, which leaves its folder: the archive is refused, so get it from its publisher again."
-        )
+        what = f"{path} contains the path {name!r}, which leaves its folder"
+        raise DearliError(f"{what}: the archive is refused, so get it from its publisher again.")
     return str(PurePosixPath(*parts))
 
 # %% ../../nbs/5-data/02_fetch.ipynb #9543cc02
 def unpack(
-    path: str | Path,  # A zip or tar
-    into: str | Path,  # Folder for its content
-    progress: bool = True,  # Show a bar
-) -> dict:  # Numbers: files, bytes, written, folders
-    "Unpack safely and resumably; raises `DearliError` before writing anything if a name is unsafe"
+    path: str | Path,  # a zip or tar
+    into: str | Path,  # folder for its content
+    progress: bool = True,  # show a bar
+) -> dict:  # numbers: files, bytes, written, folders
+    "Unpack safely and resumably; raises `DearliError` before anything is written if a name is unsafe."
     path, into = Path(path), Path(into)
     with _opened(path) as (members, open_member):
         members = [
@@ -267,24 +269,26 @@ def unpack(
     }
 
 
-def _plan(path, into, members) -> list[_Member]:
-    "What is still missing"
+def _plan(path: Path, into: Path, members: list[_Member]) -> list[_Member]:
+    "List what is still missing; raises `DearliError` if something is in the way."
     names = Counter(m.name for m in members)
     parents = {str(p) for n in names for p in PurePosixPath(n).parents}
     if twice := next((n for n, k in names.items() if k > 1 or n in parents), None):
-        raise DearliError(
-            f"{path} contains {twice!r} twice: the archive is refused, so get it from its publisher again."
-        )
+        what = f"{path} contains {twice!r} twice"
+        raise DearliError(f"{what}: the archive is refused, so get it from its publisher again.")
+    home = into.resolve()
     for m in members:
-        if (into / m.name).exists() and (into / m.name).stat().st_size != m.size:
-            raise DearliError(
-                f"{into / m.name} is in the way with another size than in {path.name}: move it and run the command again."
-            )
+        target = into / m.name
+        if not target.resolve().is_relative_to(home):
+            raise DearliError(f"{target} leads out of {into} through a link: remove the link.")
+        if target.exists() and target.stat().st_size != m.size:
+            what = f"{target} is in the way with another size than in {path.name}"
+            raise DearliError(f"{what}: move it and run the command again.")
     return [m for m in members if not (into / m.name).exists()]
 
 
-def _write(path, target: Path, member: _Member, open_member) -> None:
-    "One file, whole or not at all"
+def _write(path: Path, target: Path, member: _Member, open_member: Callable) -> None:
+    "Write one file, whole or not at all."
     with atomic_write(target, "wb") as f, open_member(member.entry) as source:
         shutil.copyfileobj(source, f, 1 << 20)
         if f.tell() != member.size:
@@ -292,34 +296,38 @@ def _write(path, target: Path, member: _Member, open_member) -> None:
 
 # %% ../../nbs/5-data/02_fetch.ipynb #b12fdacb
 def fetch(
-    archive: Archive,  # What to have in place
-    root: str | Path,  # The dataset's root
-    archives: str | Path | None = None,  # Another folder that may hold downloaded archives
-    progress: bool = True,  # Show bars
-) -> dict:  # `step`, `how` (`already there`, `used in place`, `unpacked`) and numbers
-    "Have one archive unpacked below the root, doing only what is missing"
+    archive: Archive,  # what to have in place
+    root: str | Path,  # the dataset's root
+    archives: str | Path | None = None,  # another folder that may hold downloaded archives
+    progress: bool = True,  # show bars
+) -> dict[str, Any]:  # `step`, `how` (`already there`, `used in place`, `unpacked`) and numbers
+    "Have one archive unpacked below the root, doing only what is missing; raises `DearliError`."
     root, step = Path(root), {"step": archive.name}
     stamp = root / ".dearli" / f"{archive.name}.json"
     if stamp.exists() and _whole(root / archive.into, read_json(stamp), archive):
         return step | {"how": "already there"}
-    if archive.folders and all(count_files(root / f) >= n for f, n in archive.folders):
+    if archive.folders and not _short(root, archive):
         return step | {"how": "used in place"}
     places = [Path(p) for p in (archives, root, root / "archives") if p is not None]
     found = next((p for p in places if (p / archive.name).exists()), root / "archives")
-    path = download(archive, found, progress)
-    facts = unpack(path, root / archive.into, progress)
-    if short := next((f for f, n in archive.folders if count_files(root / f) < n), None):
-        raise DearliError(
-            f"{root / short} holds {count_files(root / short)} files after unpacking {archive.name}, expected {dict(archive.folders)[short]}: report this archive."
-        )
+    facts = unpack(download(archive, found, progress), root / archive.into, progress)
+    for found, have, expected in _short(root, archive):
+        what = f"{found} holds {have} files after unpacking {archive.name}, expected {expected}"
+        raise DearliError(f"{what}: report this archive.")
     write_json(stamp, {"checksum": archive.checksum, **facts})
     return step | {"how": "unpacked", "files": facts["files"], "written": facts["written"]}
 
 
+def _short(root: Path, archive: Archive) -> list[tuple[Path, int, int]]:
+    "List folders with fewer files than the archive holds: folder, files, files expected."
+    have = [(root / f, count_files(root / f), n) for f, n in archive.folders]
+    return [(f, k, n) for f, k, n in have if k < n]
+
+
 def count_files(
-    folder: str | Path,  # May be missing
-) -> int:  # Ordinary files directly inside, hidden ones not counted
-    "How many files a folder holds"
+    folder: str | Path,  # may be missing
+) -> int:  # ordinary files directly inside, hidden ones not counted
+    "Count the files of a folder."
     if not Path(folder).is_dir():
         return 0
     with os.scandir(folder) as entries:
@@ -327,7 +335,7 @@ def count_files(
 
 
 def _whole(into: Path, stamp: dict, archive: Archive) -> bool:
-    "Does the stamp belong to this archive, and is everything it lists still there?"
+    "Tell whether the stamp is of this archive and everything that it lists is still there."
     return stamp.get("checksum") == archive.checksum and all(
         count_files(into / f) >= n for f, n in stamp["folders"].items()
     )

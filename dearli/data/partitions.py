@@ -195,7 +195,11 @@ def coco_list(
     return list(names)
 
 # %% ../../nbs/5-data/03_partitions.ipynb #020aca0c
-PUBLISHED = {"ade20k": ADE_LISTS, "coco-panoptic": COCO_LISTS, "coco-objects": COCO_LISTS}
+PUBLISHED: dict[str, Iterable[str]] = {
+    "ade20k": ADE_LISTS,
+    "coco-panoptic": COCO_LISTS,
+    "coco-objects": COCO_LISTS,
+}
 
 
 def published(
@@ -206,7 +210,7 @@ def published(
     "Give a partition of the paper; raises `DearliError` for a dataset or share that was not published."
     if dataset not in PUBLISHED:
         raise DearliError(f"{dataset!r} has no published partitions: {nearest(dataset, PUBLISHED)}")
-    split, known = split.replace("_", "/"), PUBLISHED[dataset]
+    split, known = split.replace("_", "/"), list(PUBLISHED[dataset])
     if split not in known:
         what = f"{split} of {dataset} was not published: choose from {', '.join(known)}"
         raise DearliError(f"{what}, or make a partition of your own.")

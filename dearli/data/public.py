@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -27,7 +27,7 @@ from ..panoptic import decode_ids, segments_info, write_png
 from .vocabularies import vocabulary
 
 # %% auto #0
-__all__ = ['DATASETS', 'Split', 'Dataset', 'ade20k', 'coco_panoptic', 'coco_objects', 'ade_panoptic', 'objects_panoptic',
+__all__ = ['Job', 'DATASETS', 'Split', 'Dataset', 'ade20k', 'coco_panoptic', 'coco_objects', 'ade_panoptic', 'objects_panoptic',
            'convert', 'verify', 'prepare']
 
 # %% ../../nbs/5-data/06_public.ipynb #0d292406
@@ -36,22 +36,22 @@ class Split:
     "Where one part of a dataset lies, below the root"
 
     name: str  # `train` or `val`
-    images: str  # Folder of images
+    images: str  # folder of images
     json: str  # COCO-panoptic file
-    pngs: str  # Folder of id PNGs
-    count: int  # Images it must hold
-    source: str = ""  # Folder (ADE20K) or JSON (COCO-Objects) it is converted from; empty where the publisher ships it ready
+    pngs: str  # folder of id PNGs
+    count: int  # images it must hold
+    source: str = ""  # folder or JSON it is converted from; empty where the publisher ships it ready
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     "A public dataset and how to make it"
 
-    name: str  # As on the command line
-    archives: tuple[Archive, ...]  # All that is to be fetched
-    splits: tuple[Split, ...]  # What it ends in
-    terms: str  # In one or two sentences
-    inner: tuple[tuple[str, str], ...] = ()  # Archives within archives, and the folder each fills
+    name: str  # as on the command line
+    archives: tuple[Archive, ...]  # all that is to be fetched
+    splits: tuple[Split, ...]  # what it ends in
+    terms: str  # in one or two sentences
+    inner: tuple[tuple[str, str], ...] = ()  # archives within archives, and the folder each fills
 
 # %% ../../nbs/5-data/06_public.ipynb #df88bdce
 _ADE = "ADEChallengeData2016"
@@ -66,7 +66,8 @@ def ade20k() -> Dataset:
     counts = {"training": 20210, "validation": 2000}
     return Dataset(
         name="ade20k",
-        terms="ADE20K is offered for non-commercial research and education; its pictures belong to their owners. Terms: https://ade20k.csail.mit.edu/terms/",
+        terms="ADE20K is offered for non-commercial research and education; its pictures belong to their owners. "
+        "Terms: https://ade20k.csail.mit.edu/terms/",
         archives=(
             Archive(
                 name=f"{_ADE}.zip",
@@ -131,7 +132,8 @@ def _coco(name: str, suffix: str, source: str) -> Dataset:
         name=name,
         archives=(masks, *pictures),
         inner=tuple((f"coco/annotations/panoptic_{k}.zip", f"coco/panoptic_{k}") for k in sums),
-        terms="COCO annotations are CC BY 4.0; its pictures belong to their Flickr users, each under a licence of its own. Terms: https://cocodataset.org/#termsofuse",
+        terms="COCO annotations are CC BY 4.0; its pictures belong to their Flickr users, each under a licence of its "
+        "own. Terms: https://cocodataset.org/#termsofuse",
         splits=tuple(
             Split(
                 name=k,
@@ -157,106 +159,112 @@ def coco_objects() -> Dataset:
 
 # %% ../../nbs/5-data/06_public.ipynb #6b19aa91
 def ade_panoptic(
-    semantic: UInt8[np.ndarray, "h w"],  # Class + 1, 0 = unlabelled
-    instance: UInt8[
-        np.ndarray, "h w c"
-    ],  # Red: place among the things, from 1; green: instance number, 0 = none
+    semantic: UInt8[np.ndarray, "h w"],  # class + 1, 0 = unlabelled
+    instance: UInt8[np.ndarray, "h w c"],  # red: place among the things, from 1; green: number, 0 = none
     taxonomy: Taxonomy,  # ADE20K's
-    where: str = "ADE20K",  # File to name in messages
-) -> Panoptic:  # Ids count up: stuff by class, then instances by number
-    "Merge the two annotations of an ADE20K image; raises `DearliError` if an instance has two classes or an unknown one"
-    things = np.flatnonzero(taxonomy.isthing.numpy())
-    stuff = [
-        c for c in np.unique(semantic) if c and c <= len(taxonomy) and not taxonomy.categories[c - 1].isthing
-    ]
+    where: str = "ADE20K",  # file to name in messages
+) -> Panoptic:  # ids count up: stuff by class, then instances by number
+    "Merge the two annotations of an ADE20K image; raises `DearliError` if they contradict each other."
     if semantic.shape != instance.shape[:2]:
-        raise DearliError(
-            f"{where} is {instance.shape[:2]} and its semantic PNG {semantic.shape} pixels: unpack both again."
-        )
-    ids, category = np.zeros(semantic.shape, np.int32), [int(c) - 1 for c in stuff]
-    for i, c in enumerate(stuff, 1):
-        ids[semantic == c] = i
-    for number in np.unique(instance[..., 1])[int((instance[..., 1] == 0).any()) :]:
-        mask = instance[..., 1] == number
-        kinds = np.unique(instance[..., 0][mask])
-        if len(kinds) != 1 or not 1 <= kinds[0] <= len(things):
-            raise DearliError(
-                f"{where} gives instance {number} the classes {kinds.tolist()}, one of 1 to {len(things)} is expected: unpack it again."
-            )
-        category.append(int(things[kinds[0] - 1]))
-        ids[mask] = len(category)
+        what = f"{where} is {instance.shape[:2]} and its semantic PNG {semantic.shape} pixels"
+        raise DearliError(f"{what}: unpack both again.")
+    isthing = taxonomy.isthing.numpy()
+    ids = np.zeros(semantic.shape, np.int32)
+    category = [int(c) - 1 for c in np.unique(semantic) if 0 < c <= len(taxonomy) and not isthing[c - 1]]
+    for i, c in enumerate(category, 1):
+        ids[semantic == c + 1] = i
+    kind, number = instance[..., 0], instance[..., 1]
+    for n in np.unique(number[number > 0]):
+        category.append(_thing(kind[number == n], np.flatnonzero(isthing), f"{where} gives instance {n}"))
+        ids[number == n] = len(category)
     panoptic = Panoptic(torch.from_numpy(ids), Segments.make(category, taxonomy))
     return panoptic.with_ids(panoptic.ids)
 
+
+def _thing(kinds: UInt8[np.ndarray, "n"], things: Int[np.ndarray, "t"], what: str) -> int:
+    "Find the class of an instance; raises `DearliError` if it has two or an unknown one."
+    found = np.unique(kinds)
+    if len(found) != 1 or not 1 <= found[0] <= len(things):
+        text = f"{what} the classes {found.tolist()}, one of 1 to {len(things)} is expected"
+        raise DearliError(f"{text}: unpack it again.")
+    return int(things[found[0] - 1])
+
 # %% ../../nbs/5-data/06_public.ipynb #aeef160a
 def objects_panoptic(
-    ids: Int[np.ndarray, "h w"],  # Of the COCO panoptic PNG, 0 = void
-    segments: list[dict],  # Its `segments_info`
-    things: set[int],  # Category ids to keep
-) -> tuple[Int[np.ndarray, "h w"], list[dict]]:  # The new map and table
-    "Merge stuff and void of a COCO-Panoptic image into background"
-    keep, drop = (
-        [s for s in segments if s["category_id"] in things],
-        [s["id"] for s in segments if s["category_id"] not in things],
-    )
+    ids: Int[np.ndarray, "h w"],  # of the COCO panoptic PNG, 0 = void
+    segments: list[dict],  # its `segments_info`
+    things: set[int],  # category ids to keep
+) -> tuple[Int[np.ndarray, "h w"], list[dict]]:  # the new map and table
+    "Merge stuff and void of a COCO-Panoptic image into background."
+    keep = [s for s in segments if s["category_id"] in things]
+    drop = [s["id"] for s in segments if s["category_id"] not in things]
     background = np.isin(ids, [0, *drop])
     if not background.any():
         return ids, keep
     used = {s["id"] for s in keep}
-    new = drop[0] if drop else next(i for i in range(1, len(used) + 2) if i not in used)
-    rows, columns = np.flatnonzero(background.any(1)), np.flatnonzero(background.any(0))
-    x, y = int(columns[0]), int(rows[0])
-    box = [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
-    row = {"id": int(new), "category_id": 0, "iscrowd": 0, "area": int(background.sum()), "bbox": box}
+    new = int(drop[0] if drop else next(i for i in range(1, len(used) + 2) if i not in used))
+    area = int(background.sum())
+    row = {"id": new, "category_id": 0, "iscrowd": 0, "area": area, "bbox": _box(background)}
     return np.where(background, np.int32(new), ids), [row, *keep]
 
+
+def _box(mask: Bool[np.ndarray, "h w"]) -> list[int]:
+    "Give x, y, width and height of a mask."
+    ends = [np.flatnonzero(mask.any(axis))[[0, -1]].tolist() for axis in (0, 1)]
+    (x, right), (y, bottom) = ends
+    return [x, y, right - x + 1, bottom - y + 1]
+
 # %% ../../nbs/5-data/06_public.ipynb #95d3440a
+Job = Callable[[Path], tuple[dict, dict]]  # from the path of a PNG to an image and its annotation
+
+
 def convert(
-    list_jobs: Callable[
-        [], dict[str, Callable]
-    ],  # Gives: PNG name -> function of the target path, returning (image, annotation)
-    split: Split,  # Where the result goes
-    root: Path,  # The dataset's root
-    taxonomy: Taxonomy,  # Its categories go into the JSON
-    workers: int = 2,  # Threads
-    progress: bool = True,  # Show a bar
-) -> dict:  # `how` and numbers
-    "Run the jobs that are not done yet, then write the JSON; raises `DearliError` if a foreign folder is in the way"
-    final, part, step = root / split.pngs, root / f"{split.pngs}.part", {"step": split.json}
+    list_jobs: Callable[[], dict[str, Job]],  # gives PNG name -> job
+    split: Split,  # where the result goes
+    root: Path,  # the dataset's root
+    taxonomy: Taxonomy,  # its categories go into the JSON
+    workers: int = 2,  # threads
+    progress: bool = True,  # show a bar
+) -> dict[str, Any]:  # `how` and numbers
+    "Run the jobs that are not done yet, then write the JSON; raises `DearliError` if a folder is in the way."
+    final, step = root / split.pngs, {"step": split.json}
+    log = final / "segments.jsonl"
     if (root / split.json).exists() and final.is_dir():
-        (final / "segments.jsonl").unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
         return step | {"how": "already there"}
-    folder = final if (final / "segments.jsonl").exists() else part
-    if final.exists() and folder is part:
-        raise DearliError(
-            f"{final} is in the way: {split.json} is missing beside it, so move that folder and run the command again."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs, log = list_jobs(), folder / "segments.jsonl"
-    done = (
-        {e[1]["file_name"]: e for e in read_jsonl(log) if (folder / e[1]["file_name"]).exists()}
-        if log.exists()
-        else {}
-    )
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        todo = pool.map(lambda name: jobs[name](folder / name), [n for n in jobs if n not in done])
-        for entry in tqdm(
-            todo, total=len(jobs) - len(done), desc=f"convert {split.name}", disable=not progress
-        ):
-            append_jsonl(log, entry)
-            done[entry[1]["file_name"]] = entry
-    if folder is part:
+    part = final if log.exists() else root / f"{split.pngs}.part"
+    if final.exists() and part != final:
+        what = f"{final} is in the way: {split.json} is missing beside it"
+        raise DearliError(f"{what}, so move that folder and run the command again.")
+    jobs = list_jobs()
+    done = _run_jobs(jobs, part, workers, tqdm(desc=f"convert {split.name}", disable=not progress))
+    if part != final:
         os.replace(part, final)
     images, annotations = zip(*(done[n] for n in sorted(jobs)))
-    write_json(
-        root / split.json, {**taxonomy.to_json(), "images": images, "annotations": annotations}, indent=None
-    )
-    (final / "segments.jsonl").unlink()
+    value = {**taxonomy.to_json(), "images": images, "annotations": annotations}
+    write_json(root / split.json, value, indent=None)
+    log.unlink()
     return step | {"how": "converted", "images": len(images)}
+
+
+def _run_jobs(jobs: dict[str, Job], folder: Path, workers: int, bar: tqdm) -> dict[str, list[dict]]:
+    "Run the jobs that the log of a folder does not list, and add them to it."
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "segments.jsonl"
+    entries = read_jsonl(log) if log.exists() else []
+    done = {e[1]["file_name"]: e for e in entries if (folder / e[1]["file_name"]).exists()}
+    missing = [n for n in jobs if n not in done]
+    bar.reset(len(missing))
+    with bar, ThreadPoolExecutor(max(1, workers)) as pool:
+        for entry in pool.map(lambda name: jobs[name](folder / name), missing):
+            append_jsonl(log, entry)
+            done[entry[1]["file_name"]] = entry
+            bar.update()
+    return done
 
 # %% ../../nbs/5-data/06_public.ipynb #2c1aaddc
 def _read(path: Path) -> np.ndarray:
-    "Pixels of a PNG"
+    "Read the pixels of a PNG; raises `DearliError` if it is missing or damaged."
     if not path.exists():
         raise DearliError(f"{path} is missing: unpack its archive again (delete .dearli/ in the root first).")
     try:
@@ -269,7 +277,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _ade_job(home: Path, part: str, stem: str, taxonomy: Taxonomy, target: Path) -> tuple[dict, dict]:
-    "One ADE20K image"
+    "Convert one ADE20K image."
     file = home / "annotations_instance" / part / f"{stem}.png"
     panoptic = ade_panoptic(
         _read(home / "annotations" / part / f"{stem}.png"), _read(file), taxonomy, str(file)
@@ -285,14 +293,14 @@ def _ade_job(home: Path, part: str, stem: str, taxonomy: Taxonomy, target: Path)
 
 
 def _objects_job(source: Path, image: dict, annotation: dict, things: set, target: Path) -> tuple[dict, dict]:
-    "One COCO image"
+    "Convert one COCO image."
     ids, rows = objects_panoptic(decode_ids(_read(source)), annotation["segments_info"], things)
     write_png(target, Panoptic(torch.from_numpy(ids), Segments.empty()))
     return image, annotation | {"segments_info": rows}
 
 # %% ../../nbs/5-data/06_public.ipynb #895f5070
 def _jobs(dataset: Dataset, split: Split, root: Path, taxonomy: Taxonomy) -> dict[str, Callable]:
-    "PNG name -> job"
+    "List the jobs of a split by the name of their PNG."
     if dataset.name == "ade20k":
         stems = sorted(p.stem for p in (root / split.images).glob("ADE_*.jpg"))
         return {f"{s}.png": partial(_ade_job, root / _ADE, split.source, s, taxonomy) for s in stems}
@@ -346,13 +354,13 @@ DATASETS = {"ade20k": ade20k, "coco-panoptic": coco_panoptic, "coco-objects": co
 
 
 def prepare(
-    dataset: str | Dataset,  # A name in `DATASETS`, or a description
-    root: str | Path,  # Gets `ADEChallengeData2016/` or `coco/`
-    archives: str | Path | None = None,  # Folder with archives downloaded before
-    workers: int = 2,  # Threads of the conversion
-    progress: bool = True,  # Show bars
-    say: Callable[[str], None] = print,  # Takes the terms and one line per step
-) -> dict:  # What was done, and where images, JSON and PNGs of every split lie
+    dataset: str | Dataset,  # a name in `DATASETS`, or a description
+    root: str | Path,  # gets `ADEChallengeData2016/` or `coco/`
+    archives: str | Path | None = None,  # folder with archives downloaded before
+    workers: int = 2,  # threads of the conversion
+    progress: bool = True,  # show bars
+    say: Callable[[str], None] = print,  # takes the terms and one line per step
+) -> dict:  # what was done, and where images, JSON and PNGs of every split lie
     "Fetch, unpack, convert and verify a public dataset, doing only what is missing; raises `DearliError`"
     if isinstance(dataset, str):
         if dataset not in DATASETS:

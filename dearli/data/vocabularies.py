@@ -19,7 +19,7 @@ VOCABULARIES = ("ade20k", "coco-panoptic", "coco-objects")
 
 
 def vocabulary(
-    name: str,  # One of `VOCABULARIES`
+    name: str,  # one of `VOCABULARIES`
 ) -> Taxonomy:
     "The classes of a public dataset; raises `DearliError` for an unknown name"
     if name not in VOCABULARIES:
@@ -31,9 +31,9 @@ _LINE = re.compile(r"\s*(\d+)\s+(\w+)\s*:\s*(.*)")
 
 
 def parse_classes(
-    text: str | list[str],  # Lines such as `1 thing: nucleus, cell nucleus`
-    name: str = "own",  # Of the taxonomy
-    where: str = "classes",  # File to name in messages
+    text: str | list[str],  # lines such as `1 thing: nucleus, cell nucleus`
+    name: str = "own",  # of the taxonomy
+    where: str = "classes",  # file to name in messages
 ) -> Taxonomy:
     "Read classes from plain text; raises `DearliError` naming the line that cannot be read"
     lines = text.splitlines() if isinstance(text, str) else list(text)
@@ -72,8 +72,8 @@ def _parse(line: str, where: str) -> Category:
 
 # %% ../../nbs/5-data/01_vocabularies.ipynb #9cda6405
 def class_lines(
-    taxonomy: Taxonomy,  # Any
-) -> list[str]:  # What `parse_classes` reads
+    taxonomy: Taxonomy,  # any
+) -> list[str]:  # what `parse_classes` reads
     "Write classes as plain text"
     return [
         f"{c.id} {'thing' if c.isthing else 'stuff'}: {', '.join([c.name, *c.synonyms])}"
@@ -82,8 +82,8 @@ def class_lines(
 
 
 def read_classes(
-    source: str | list[str] | Path,  # A shipped name, a list of lines, or a `.txt` or `.json` file
-    name: str = "own",  # Of the taxonomy where the source gives none
+    source: str | list[str] | Path,  # a shipped name, a list of lines, or a `.txt` or `.json` file
+    name: str = "own",  # of the taxonomy where the source gives none
 ) -> Taxonomy:
     "Classes from wherever they are written; raises `DearliError` if they cannot be read"
     if isinstance(source, list):

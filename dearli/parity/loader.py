@@ -28,9 +28,9 @@ __all__ = ['file_views', 'ViewSet', 'plain_views', 'bench_loader', 'bench_check'
 
 # %% ../../nbs/7-parity/05_loader.ipynb #e94398ba
 def file_views(
-    path: str | Path,  # An image
-    cfg: ViewConfig,  # Geometry and colours
-    generator: Generator,  # Source of randomness
+    path: str | Path,  # an image
+    cfg: ViewConfig,  # geometry and colours
+    generator: Generator,  # source of randomness
 ) -> Views:
     "Weak and strong views of the same window; raises `DearliError` if the image cannot be read"
     return unlabelled_views(read_image(path, upright=True), cfg, generator)
@@ -41,10 +41,10 @@ class ViewSet(Dataset):
 
     def __init__(
         self,
-        paths: Sequence[str | Path],  # Image files
-        cfg: ViewConfig = ViewConfig(),  # Geometry and colours
-        seed: int = 0,  # Of the run
-        make: Callable[..., Views] = file_views,  # From path, config and generator
+        paths: Sequence[str | Path],  # image files
+        cfg: ViewConfig = ViewConfig(),  # geometry and colours
+        seed: int = 0,  # of the run
+        make: Callable[..., Views] = file_views,  # from path, config and generator
     ):
         if not len(paths):
             raise DearliError("no image is given to load: check the folder.")
@@ -59,9 +59,9 @@ class ViewSet(Dataset):
 
 # %% ../../nbs/7-parity/05_loader.ipynb #86dfa86e
 def plain_views(
-    path: str | Path,  # An image
-    cfg: ViewConfig,  # Geometry and colours
-    generator: Generator,  # Source of randomness
+    path: str | Path,  # an image
+    cfg: ViewConfig,  # geometry and colours
+    generator: Generator,  # source of randomness
 ) -> Views:
     "The same work with Pillow and NumPy"
     image = Image.open(path).convert("RGB")
@@ -100,11 +100,11 @@ def _padded(image: Image.Image, cfg: ViewConfig) -> UInt8[Tensor, "3 s s"]:
 
 # %% ../../nbs/7-parity/05_loader.ipynb #5dd9ecbd
 def bench_loader(
-    folder: str | Path | None = None,  # Images; None draws some
-    images: int = 64,  # Views of so many images per round
-    workers: int = 2,  # Loader processes
-    crop: int = 640,  # Side of the views
-    rounds: int = 3,  # Timed rounds of each loader
+    folder: str | Path | None = None,  # images; None draws some
+    images: int = 64,  # views of so many images per round
+    workers: int = 2,  # loader processes
+    crop: int = 640,  # side of the views
+    rounds: int = 3,  # timed rounds of each loader
 ) -> dict:  # images per second and processor time of both, their ratios, and how it was measured
     "Images per second for decoding with weak and strong views, beside a plain Pillow/NumPy loader"
     with tempfile.TemporaryDirectory() as tmp:
@@ -171,9 +171,9 @@ def _waves(seed: int, h: int = 480, w: int = 640) -> UInt8[np.ndarray, "h w 3"]:
 
 # %% ../../nbs/7-parity/05_loader.ipynb #9b844b75
 def bench_check(
-    images: int = 5000,  # Labelled and validation images together
-    folder: str | Path | None = None,  # Where they are written; None for a temporary place that is deleted
-    size: tuple[int, int] = (480, 640),  # Height and width
+    images: int = 5000,  # labelled and validation images together
+    folder: str | Path | None = None,  # where they are written; None for a temporary place that is deleted
+    size: tuple[int, int] = (480, 640),  # height and width
 ) -> dict:  # seconds, processor seconds, images per second, findings
     "Time the check of a drawn dataset"
     with tempfile.TemporaryDirectory(dir=folder) as tmp:
