@@ -6,6 +6,8 @@ itself costs nothing. Everything else is reached by its module.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,24 @@ _MODULES = {
     "evaluate": "evaluation",
     "load_segmenter": "predict",
 }
+_METHOD = (
+    "panoptic metrics images augment show clip recognition pixel_decoder query_decoder criterion inference model "
+    "teacher sam evaluate train predict official"
+)
+
+
+def check_types(function: Callable) -> Callable:
+    "Check the types of all arguments and results of a function, where an int may stand for a float."
+    from beartype import BeartypeConf, beartype
+
+    return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
+
+
+# the tests check types and shapes of all tensors that functions of the method take and give
+if os.environ.get("DEARLI_TYPECHECK"):
+    from jaxtyping import install_import_hook
+
+    install_import_hook([f"dearli.{module}" for module in _METHOD.split()], "dearli.check_types")
 
 
 def __getattr__(name: str) -> object:

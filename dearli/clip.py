@@ -35,7 +35,7 @@ LibraryModule = Any  # a module of open_clip or timm, whose parts have no types
 class Features:
     "Hold what a backbone gives for a padded batch."
 
-    pyramid: dict[int, Float[Tensor, "b c h w"]]  # one map per stride, finest first
+    pyramid: dict[int, Tensor]  # one map (b c h w) per stride, finest first
     dense: Float[Tensor, "b k h w"] | None  # map to pool under masks; None without a CLIP
     size: tuple[int, int]  # height and width of the padded batch in pixels
 
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
 
     def prepare(
         self,
-        images: Sequence[UInt8[Tensor, "3 h w"]],  # RGB, any sizes
+        images: Sequence[UInt8[Tensor, "3 _ _"]],  # RGB, any sizes
     ) -> tuple[Float[Tensor, "b 3 H W"], list[tuple[int, int]]]:  # padded batch, own sizes
         "Normalise, then pad with zeros at the bottom and right to one size."
         sizes = [size_of(image) for image in images]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -129,6 +129,7 @@ def hungarian_match(
 Targets = list[tuple[Tensor, Tensor]]  # per image: classes n, masks n H W
 
 
+@runtime_checkable
 class StagePrediction(Protocol):
     "What the criterion reads of one decoder stage."
 
@@ -139,6 +140,7 @@ class StagePrediction(Protocol):
     def mask_logits(self) -> Float[Tensor, "b q h w"]: ...  # at any resolution
 
 
+@runtime_checkable
 class StagedPrediction(StagePrediction, Protocol):
     "What the criterion reads of a whole prediction: the last stage, and the earlier ones in order."
 

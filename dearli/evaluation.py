@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .augment import fuse_stuff
-from .images import Example
+from .images import Example, Examples
 from .inference import panoptic_batch, semantic_batch
 from .io import DearliError
 from .metrics import MeanIoU, PanopticQuality
@@ -25,20 +25,20 @@ from .panoptic import Panoptic, Segments, size_of
 
 # %% auto #0
 __all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'stitch', 'enlarge', 'segment_windows', 'segment',
-           'Examples', 'evaluate', 'labelled']
+           'evaluate', 'labelled']
 
 # %% ../nbs/3-method/10_evaluation.ipynb #097e717b
 class Results(NamedTuple):
     "Hold what a segmenter finds in several images, each at its own size."
 
     panoptic: list[Panoptic]  # one per image
-    classes: list[Int[Tensor, "h w"]]  # class of every pixel, one map per image; empty if not asked for
+    classes: list[Int[Tensor, "_ _"]]  # class of every pixel, one map per image; empty if not asked for
 
 
 @torch.no_grad()
 def segment_whole(
     model: Segmenter,  # in evaluation mode
-    images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+    images: list[UInt8[Tensor, "3 _ _"]],  # RGB images, sizes may differ
     alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
     short: int | None = None,  # shorter edge to which images are scaled; None for their own size
     object_threshold: float = 0.0,  # smallest class score, exclusive
@@ -183,7 +183,7 @@ def segment_windows(
 # %% ../nbs/3-method/10_evaluation.ipynb #4daac6f6
 def segment(
     model: Segmenter,  # in evaluation mode
-    images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+    images: list[UInt8[Tensor, "3 _ _"]],  # RGB images, sizes may differ
     alpha: float | None = None,  # exponent of CLIP in the class posterior (Eq. 6); None for the decoder alone
     short: int | None = None,  # shorter edge to which images are scaled; None for their own size
     window: int | None = None,  # side of overlapping windows at that size; None for whole images
@@ -199,15 +199,6 @@ def segment(
     return Results([p for p, _ in pairs], [c for _, c in pairs] if semantic else [])
 
 # %% ../nbs/3-method/10_evaluation.ipynb #a65d1d4a
-@runtime_checkable
-class Examples(Protocol):
-    "Give images with their ground truth by number."
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, i: int, /) -> Example: ...
-
-
 @torch.no_grad()
 def evaluate(
     model: Segmenter,  # with the decoder to score

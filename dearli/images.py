@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class Example:
     masks: Bool[Tensor, "n h w"] | None = None  # class-agnostic masks, which may overlap
 
 
+@runtime_checkable
 class Examples(Protocol):
     "Examples by number, as training and scoring read them."
 
@@ -52,6 +53,7 @@ class Examples(Protocol):
         "Read an example; raises `DearliError` if its files are missing or damaged."
 
 
+@runtime_checkable
 class Dataset(Examples, Protocol):
     "A dataset whose examples have keys and can be read without their truth."
 

@@ -173,7 +173,7 @@ def semantic_batch(
     padded: tuple[int, int],  # height and width of the padded batch
     sizes: list[tuple[int, int]],  # height and width of every image inside it
     outputs: list[tuple[int, int]] | None = None,  # result sizes, the images' by default
-) -> list[Int[Tensor, "oh ow"]]:  # class index per pixel
+) -> list[Int[Tensor, "_ _"]]:  # class index per pixel
     "Choose the best class of every pixel of every image, each at its own size."
     results = []
     for x, m, size, output in zip(class_logits, mask_logits, sizes, outputs or sizes):

@@ -25,7 +25,7 @@ __all__ = ['overlaps', 'match', 'excused_pixels', 'Quality', 'ClassTable', 'Pano
 def overlaps(
     prediction: Panoptic,  # n segments
     truth: Panoptic,  # m segments, same size
-) -> Int[np.ndarray, "m+1 n+1"]:
+) -> Int[np.ndarray, "m1 n1"]:  # m + 1 by n + 1
     "Count shared pixels of true and predicted segments, void first. Raises `DearliError` if sizes differ."
     if prediction.size != truth.size:
         raise DearliError(
@@ -39,7 +39,7 @@ def overlaps(
 
 # %% ../nbs/1-ground/03_metrics.ipynb #217e9b24
 def match(
-    shared: Int[np.ndarray, "m+1 n+1"],  # from `overlaps`
+    shared: Int[np.ndarray, "m1 n1"],  # from `overlaps`, m + 1 by n + 1
     prediction: Int[np.ndarray, "n"],  # class per predicted segment
     truth: Int[np.ndarray, "m"],  # class per true segment
     crowd: Bool[np.ndarray, "m"],  # crowd per true segment
@@ -56,7 +56,7 @@ def match(
 
 
 def excused_pixels(
-    shared: Int[np.ndarray, "m+1 n+1"],  # from `overlaps`
+    shared: Int[np.ndarray, "m1 n1"],  # from `overlaps`, m + 1 by n + 1
     prediction: Int[np.ndarray, "n"],  # class per predicted segment
     truth: Int[np.ndarray, "m"],  # class per true segment
     crowd: Bool[np.ndarray, "m"],  # crowd per true segment

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, TypeVar
 import torch
 import torchvision.transforms.v2.functional as TF
 from jaxtyping import Float, UInt8
@@ -22,11 +22,14 @@ from .query_decoder import LanguageHead, LinearHead, Prediction, QueryDecoder, p
 from .recognition import Convention, ensemble, zero_shot
 
 # %% auto #0
-__all__ = ['NORMS', 'DecoderSizes', 'SegmenterConfig', 'Decoder', 'Frame', 'Segmenter', 'short_edge_size', 'resize_for_test',
-           'param_groups', 'save_decoder', 'load_decoder', 'read_segmenter_config', 'trainable_parameters',
-           'load_decoder_weights']
+__all__ = ['Sizes', 'NORMS', 'DecoderSizes', 'SegmenterConfig', 'Decoder', 'Frame', 'Segmenter', 'short_edge_size',
+           'resize_for_test', 'param_groups', 'save_decoder', 'load_decoder', 'read_segmenter_config',
+           'trainable_parameters', 'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
+Sizes = TypeVar("Sizes", bound="DecoderSizes")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecoderSizes:
     "Sizes and options of a decoder, which a user may set; the defaults are the paper's."
@@ -47,17 +50,17 @@ class DecoderSizes:
 
     @classmethod
     def paper(
-        cls,
+        cls: type[Sizes],
         **options: Any,  # fields to change
-    ) -> Self:
+    ) -> Sizes:
         "Give the sizes of the published model."
         return cls(**options)
 
     @classmethod
     def tiny(
-        cls,
+        cls: type[Sizes],
         **options: Any,  # fields to change
-    ) -> Self:
+    ) -> Sizes:
         "Give the sizes of a small model for the embedded world."
         small = dict(
             levels=(16, 8, 4),
@@ -87,7 +90,7 @@ class SegmenterConfig(DecoderSizes):
         cls,
         sizes: DecoderSizes,  # what the user chose
         **options: Any,  # `head`, `freeze_backbone`, or a size to change
-    ) -> Self:
+    ) -> SegmenterConfig:
         "Complete sizes to a configuration."
         chosen = {f.name: getattr(sizes, f.name) for f in fields(sizes)}
         return cls(**{**chosen, **options})
@@ -216,7 +219,7 @@ class Segmenter(nn.Module):
 
     def prepare(
         self,
-        images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+        images: list[UInt8[Tensor, "3 _ _"]],  # RGB images, sizes may differ
     ) -> tuple[Float[Tensor, "b 3 H W"], list[tuple[int, int]]]:  # padded batch, sizes of the images
         "Normalise and pad images into one batch on the model's device."
         return self.backbone.prepare(images)
@@ -231,7 +234,7 @@ class Segmenter(nn.Module):
     def decode(
         self,
         features: Features,  # from `features`
-        decoder: Decoder | None = None,  # another decoder, such as a teacher; the model's own by default
+        decoder: nn.Module | None = None,  # another decoder, such as a teacher; the model's own by default
         aux: bool | None = None,  # keep the stages before the last; by default while training
     ) -> Prediction:
         "Run a decoder on the features."
@@ -260,7 +263,7 @@ class Segmenter(nn.Module):
     @torch.no_grad()
     def predict_logits(
         self,
-        images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+        images: list[UInt8[Tensor, "3 _ _"]],  # RGB images, sizes may differ
         alpha: float | None = None,  # exponent of CLIP; None for the decoder alone
         short: int | None = None,  # shorter edge to which images are scaled; None for their own size
         outputs: list[tuple[int, int]] | None = None,  # result sizes, by default the images' own
@@ -274,7 +277,7 @@ class Segmenter(nn.Module):
 
     def predict(
         self,
-        images: list[UInt8[Tensor, "3 h w"]],  # RGB images, sizes may differ
+        images: list[UInt8[Tensor, "3 _ _"]],  # RGB images, sizes may differ
         alpha: float | None = None,  # exponent of CLIP; None for the decoder alone
         short: int | None = None,  # shorter edge to which images are scaled; None for their own size
         outputs: list[tuple[int, int]] | None = None,  # result sizes, by default the images' own
@@ -298,7 +301,7 @@ def short_edge_size(
 
 
 def resize_for_test(
-    images: list[UInt8[Tensor, "3 h w"]],  # RGB images
+    images: list[UInt8[Tensor, "3 _ _"]],  # RGB images
     short: int | None,  # shorter edge to which images are scaled; None for their own size
 ) -> list[Tensor]:  # uint8 (3 h w)
     "Scale by Pillow as the official code does; the longer edge is at most four times the shorter one."

@@ -255,8 +255,8 @@ class PixelDecoder(nn.Module):
 
     def encode(
         self,
-        maps: list[Float[Tensor, "b d h w"]],  # projected levels, coarse to fine
-    ) -> list[Float[Tensor, "b d h w"]]:  # refined levels
+        maps: list[Tensor],  # projected levels (b d h w), coarse to fine
+    ) -> list[Tensor]:  # refined levels
         "Exchange information between all levels."
         sizes, device = [size_of(m) for m in maps], maps[0].device
         tokens = torch.cat([m.flatten(2).transpose(1, 2) for m in maps], dim=1)
@@ -270,10 +270,8 @@ class PixelDecoder(nn.Module):
 
     def forward(
         self,
-        pyramid: dict[int, Float[Tensor, "b c h w"]],  # backbone maps by stride
-    ) -> tuple[
-        Float[Tensor, "b d h w"], list[Float[Tensor, "b d h w"]]
-    ]:  # mask features; maps coarse to fine
+        pyramid: dict[int, Tensor],  # backbone maps (b c h w) by stride
+    ) -> tuple[Float[Tensor, "b d h w"], list[Tensor]]:  # mask features; refined maps, coarse to fine
         "Turn a pyramid into mask features and refined maps."
         with torch.autocast(pyramid[self.mask_stride].device.type, enabled=False):
             maps = self.encode([project(pyramid[s].float()) for project, s in zip(self.inputs, self.levels)])

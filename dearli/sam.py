@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .clip import LibraryModule, load_backbone
-from .images import Example
+from .images import Example, Examples
 from dearli.io import (
     DearliError,
     data_path,
@@ -463,7 +463,7 @@ def mask_file(
 
 
 def label_images(
-    dataset: Images,  # examples with image and name
+    dataset: Examples,  # images with their names
     out_dir: str | Path,  # gets `sam.json` and `masks/NAME.json`
     sam: Sam,  # from `load_sam`
     cfg: SamConfig = SamConfig(),  # how to prompt and filter
@@ -492,7 +492,7 @@ class AgnosticDataset:
 
     def __init__(
         self,
-        dataset: NamedImages,  # the images that were segmented, in any order
+        dataset: Examples,  # the images that were segmented, in any order
         folder: str | Path,  # `out_dir` of `label_images`
     ):
         if not (Path(folder) / "sam.json").exists():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -78,6 +78,7 @@ def poly(
     return (1 - step / steps) ** power
 
 # %% ../nbs/3-method/08_teacher.ipynb #2c928d32
+@runtime_checkable
 class Teachable(Protocol):
     "What pseudo-labels need of a model; `dearli.model.Segmenter` has it."
 
