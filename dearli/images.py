@@ -5,6 +5,7 @@
 # %% ../nbs/1-ground/04_images.ipynb #9eebf92d
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -133,8 +134,21 @@ def stretched(image: Image.Image) -> Image.Image:
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.array(image).astype(np.float64)
-    low, high = values.min(), values.max()
-    return Image.fromarray((255 * (values - low) / max(high - low, 1)).round().astype(np.uint8))
+    known = np.isfinite(values) & (values != _no_data(image)) & (np.abs(values) < 1e30)
+    if not known.any():
+        return Image.new("L", image.size)
+    low, high = values[known].min(), values[known].max()
+    step = high - low if image.mode == "F" and 0 < high - low < 1 else max(high - low, 1)
+    values = np.where(known, 255 * (np.where(known, values, low) - low) / step, 0)
+    return Image.fromarray(values.round().astype(np.uint8))
+
+
+def _no_data(image: Image.Image) -> float:
+    "Give the value that a geographic TIFF uses where nothing was measured, NaN if it names none."
+    try:
+        return float(str(image.tag_v2[42113]).strip("\0 "))  # GDAL_NODATA
+    except (AttributeError, KeyError, ValueError):
+        return math.nan
 
 
 def read_image(

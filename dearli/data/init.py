@@ -197,9 +197,19 @@ def _add_values(item: Found, stems: list[str], notes: list[str]) -> None:
         if "instances" in item.paths:
             numbers = read_numbers(item.paths["instances"] / f"{s}.png", colour=True)
             if numbers.shape == semantic.shape:
-                things |= set(np.unique(semantic[numbers > 0]).tolist())
+                things |= _numbered(semantic, numbers)
     _judge_255(item, seen, notes)
     item.classes = [Category(v, f"class {v}", v in things) for v in sorted(set(seen) - set(item.void))]
+
+
+def _numbered(semantic: np.ndarray, numbers: np.ndarray) -> set[int]:
+    "Find the classes with instance numbers; codes that repeat the class in the number give stuff numbers too."
+    high = numbers >= 1000
+    if high.any() and np.array_equal(np.where(high, numbers // 1000, numbers), semantic):
+        return set(np.unique(semantic[high]).tolist())  # Cityscapes
+    if np.array_equal(numbers // 256, semantic):
+        return set(np.unique(semantic[numbers % 256 > 0]).tolist())  # Mapillary Vistas
+    return set(np.unique(semantic[numbers > 0]).tolist())
 
 
 def _judge_255(item: Found, seen: Counter[int], notes: list[str]) -> None:

@@ -28,8 +28,8 @@ from ..panoptic import Panoptic, Segments, Taxonomy, decode_ids
 
 # %% auto #0
 __all__ = ['WARNINGS', 'PATHS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource',
-           'count_ids', 'PngSource', 'merge_maps', 'InstanceSource', 'ImageList', 'unlabelled_images', 'Labels', 'Pool',
-           'DataFile', 'read_data_file', 'open_labels', 'Data', 'open_data']
+           'count_ids', 'PngSource', 'merge_coded', 'plain_numbers', 'merge_maps', 'InstanceSource', 'ImageList',
+           'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file', 'open_labels', 'Data', 'open_data']
 
 # %% ../../nbs/5-data/05_sources.ipynb #55665ea3
 WARNINGS = {
@@ -323,7 +323,43 @@ class PngSource(Source):
             sizes = [f"{w}×{h}" for h, w in (numbers.shape, semantic.shape)]
             what = f"{self.instances / place} is {sizes[0]} and {self.semantic / place} {sizes[1]} pixels"
             raise DearliError(f"{what}: export both at the size of the image.")
-        return merge_maps(semantic, numbers, self.taxonomy, self.void, self.semantic / place)
+        return merge_coded(semantic, numbers, self.taxonomy, self.void, self.semantic / place)
+
+
+def merge_coded(
+    semantic: Int[np.ndarray, "h w"],  # class ids
+    numbers: Int[np.ndarray, "h w"],  # plain or in the code of Cityscapes or Mapillary Vistas
+    taxonomy: Taxonomy,  # classes by id
+    void: set[int],  # class values that mean nothing
+    where: Path,  # file to name in notes
+) -> RawAnnotation:
+    "Merge two maps as `merge_maps` does; groups that nobody separated become crowds."
+    numbers, groups = plain_numbers(semantic, numbers, taxonomy)
+    grouped = np.isin(semantic, groups) & (numbers == 0)
+    raw = merge_maps(np.where(grouped, -1, semantic), numbers, taxonomy, void | {-1}, where)
+    for c in groups:
+        raw.paint(grouped & (semantic == c), c, iscrowd=True)
+    return raw
+
+
+def plain_numbers(
+    semantic: Int[np.ndarray, "h w"],  # class ids
+    numbers: Int[np.ndarray, "h w"],  # as in the instance PNG
+    taxonomy: Taxonomy,  # classes by id
+) -> tuple[Int[np.ndarray, "h w"], list[int]]:  # numbers of things, 0 elsewhere; classes that form a group
+    "Resolve the codes of Cityscapes (1000 class + number) and Mapillary Vistas (256 class + number)."
+    things = np.isin(semantic, [c.id for c in taxonomy.categories if c.isthing])
+    bare = things & (numbers == 0)
+    high = numbers >= 1000
+    if (
+        np.array_equal(np.where(high, numbers // 1000, numbers), semantic)
+        and (high | ~things)[numbers > 0].any()
+    ):
+        groups = np.unique(semantic[things & ~high & ~bare]).tolist()
+        return np.where(things & high, numbers, 0), groups
+    if np.array_equal(numbers // 256, semantic) and numbers.any():
+        return np.where(things, numbers, 0), []
+    return numbers, []
 
 
 def merge_maps(
