@@ -40,7 +40,7 @@ quickstart: install ## the study in miniature, with a report at the end
 	$(BIN)/dearli quickstart
 
 test: install ## all checks: clean, in sync, types, notebooks, wheel, docs, browser
-	@DEARLI_TYPECHECK=1 $(BIN)/pytest -n 2 --dist loadgroup $(CHECKS)
+	@DEARLI_TYPECHECK=1 $(BIN)/pytest -n 2 $(CHECKS)
 
 types: install ## check the types of the method
 	@$(BIN)/mypy

@@ -1,4 +1,17 @@
-"""The closing line of `make test`."""
+"""How `make test` divides its work between two processes, and its closing line."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+
+class Together(LoadScopeScheduling):
+    """Keep the checks of the site in one process, which builds it; spread everything else."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "site" if "test_site" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Together(config, log)
 
 
 def pytest_unconfigure(config) -> None:

@@ -14,7 +14,6 @@ import docs
 import pytest
 
 pytest.importorskip("pytest_playwright", reason="pip install pytest-playwright")
-pytestmark = pytest.mark.xdist_group("site")  # one process builds the site and looks at it
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = ["index", *docs.ORDER, "changelog", "contributing"]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
