@@ -14,8 +14,9 @@ from .panoptic import Panoptic, Segments, size_of
 from .recognition import posterior, resize
 
 # %% auto #0
-__all__ = ['BAND', 'kept_queries', 'bands', 'resolve_overlaps', 'panoptic_inference', 'merge_queries', 'semantic_scores',
-           'semantic_inference', 'restore_masks', 'restored', 'panoptic_batch', 'semantic_batch']
+__all__ = ['BAND', 'kept_queries', 'bands', 'rows_per_band', 'claim_pixels', 'resolve_overlaps', 'panoptic_inference',
+           'merge_queries', 'semantic_scores', 'semantic_inference', 'restore_masks', 'restored', 'panoptic_batch',
+           'semantic_batch']
 
 # %% ../nbs/3-method/06_inference.ipynb #0c6dddad
 def kept_queries(
@@ -37,10 +38,9 @@ def bands(
     size: tuple[int, int] | None = None,  # part of the enlarged map that counts, all by default
 ) -> Iterator[Float[Tensor, "r ow n"]]:  # rows of the enlarged map, queries last; may be written to
     "Enlarge mask logits bilinearly, a few rows at a time."
-    n, h, w = mask_logits.shape
+    _, h, w = mask_logits.shape
     height, width = size or (h * up, w * up)
-    numbers = BAND if mask_logits.device.type == "cpu" else 64 * BAND
-    rows = min(max(1, numbers // max(1, n * w * up**2)), h)
+    rows = rows_per_band(mask_logits, up)
     for top in range(0, -(-height // up), rows):
         low, high = max(top - 1, 0), min(top + rows + 1, h)
         part = mask_logits[None, :, low:high].clone(memory_format=torch.channels_last)
@@ -49,23 +49,41 @@ def bands(
         first, last = top * up, min((top + rows) * up, height)
         yield part[0, :, first - low * up : last - low * up, :width].permute(1, 2, 0)
 
+
+def rows_per_band(
+    mask_logits: Float[Tensor, "n h w"],  # masks of one image
+    up: int,  # whole factor by which they are enlarged
+) -> int:
+    "Count the rows of mask logits whose enlarged numbers fit into a band, at least one."
+    n, h, w = mask_logits.shape
+    numbers = BAND if mask_logits.device.type == "cpu" else 64 * BAND
+    return min(max(1, numbers // max(1, n * w * up**2)), h)
+
 # %% ../nbs/3-method/06_inference.ipynb #4a9f6560
-def resolve_overlaps(
+def claim_pixels(
     rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
     score: Float[Tensor, "n"],  # their class scores
-    overlap_threshold: float,  # smallest share of its own mask a query must win
-) -> tuple[Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]]:  # winner, inside, query stays
-    "Find the winner of every pixel, whether it is inside the winner's mask, and which queries stay."
+) -> tuple[Float[Tensor, "h w"], Int[Tensor, "h w"], Float[Tensor, "n"]]:
+    "Find the largest score times probability of every pixel, its query, and each query's own pixels."
     maxima, winners, half = [], [], score / 2
-    own = torch.zeros_like(score, dtype=torch.double)  # pixels inside the mask of each query
+    own = torch.zeros_like(score, dtype=torch.double)
     for logits in rows:
         claim = logits.sigmoid_().mul_(score)
         best, winner = claim.max(-1)  # half the time of `argmax` on a CPU
         maxima.append(best)
         winners.append(winner)
         own += torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
-    winner = torch.cat(winners)
-    inside = torch.cat(maxima) >= half[winner]
+    return torch.cat(maxima), torch.cat(winners), own
+
+
+def resolve_overlaps(
+    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
+    score: Float[Tensor, "n"],  # their class scores
+    overlap_threshold: float,  # smallest share of its own mask a query must win
+) -> tuple[Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]]:  # winner, inside, query stays
+    "Find the winner of every pixel, whether it is inside the winner's mask, and which queries stay."
+    best, winner, own = claim_pixels(rows, score)
+    inside = best >= (score / 2)[winner]
     won = winner.flatten().bincount(minlength=len(score))
     both = torch.zeros_like(won).index_add_(0, winner.flatten(), inside.flatten().long())
     # double: the ratio of two integers is compared with a decimal threshold

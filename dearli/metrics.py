@@ -18,8 +18,8 @@ from .io import DearliError
 from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['overlaps', 'match', 'excused_pixels', 'Quality', 'ClassTable', 'PanopticScores', 'PanopticQuality', 'SemanticScores',
-           'MeanIoU']
+__all__ = ['overlaps', 'match', 'matched_iou', 'excused_pixels', 'Quality', 'ClassTable', 'PanopticScores', 'PanopticQuality',
+           'SemanticScores', 'MeanIoU']
 
 # %% ../nbs/1-ground/03_metrics.ipynb #5a3f4e82
 def overlaps(
@@ -45,14 +45,22 @@ def match(
     crowd: Bool[np.ndarray, "m"],  # crowd per true segment
 ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m"], Bool[np.ndarray, "n"]]:
     "Find the IoU of matched pairs (0 elsewhere), missed true segments and false predictions."
-    inner, void, area = shared[1:, 1:], shared[0, 1:], shared[:, 1:].sum(0)
-    union = area - void + shared[1:].sum(1)[:, None] - inner
-    possible = (truth[:, None] == prediction) & ~crowd[:, None] & (inner > 0)
-    iou = np.divide(inner, union, out=np.zeros(inner.shape), where=possible)
+    iou = matched_iou(shared, (truth[:, None] == prediction) & ~crowd[:, None])
+    area, excused = shared[:, 1:].sum(0), excused_pixels(shared, prediction, truth, crowd)
+    false = ~iou.any(0) & (area > 0) & (2 * excused <= area)
+    return iou, ~crowd & ~iou.any(1), false
+
+
+def matched_iou(
+    shared: Int[np.ndarray, "m1 n1"],  # from `overlaps`, m + 1 by n + 1
+    possible: Bool[np.ndarray, "m n"],  # pairs of one class that may match
+) -> Float[np.ndarray, "m n"]:
+    "Compute the IoU of every pair that matches, 0 elsewhere; void is no part of a union."
+    inner, area = shared[1:, 1:], shared[1:, 1:].sum(0)
+    union = area + shared[1:].sum(1)[:, None] - inner
+    iou = np.divide(inner, union, out=np.zeros(inner.shape), where=possible & (inner > 0))
     iou[iou <= 0.5] = 0
-    missed = ~crowd & ~iou.any(1)
-    false = ~iou.any(0) & (area > 0) & (2 * excused_pixels(shared, prediction, truth, crowd) <= area)
-    return iou, missed, false
+    return iou
 
 
 def excused_pixels(
@@ -163,12 +171,8 @@ class PanopticQuality:
         "Count one image. Raises `DearliError` for different sizes or a class outside the taxonomy."
         found, true = prediction.segments, truth.segments
         p, t, crowd = (o.cpu().numpy() for o in (found.category, true.category, true.iscrowd))
-        for c in (p, t):
-            if len(c) and not 0 <= c.min() <= c.max() < len(self.taxonomy):
-                raise DearliError(
-                    f"a segment has class {c.max()}, but taxonomy {self.taxonomy.name} "
-                    f"has {len(self.taxonomy)}: use one taxonomy for both."
-                )
+        self._check(p)
+        self._check(t)
         iou, missed, false = match(overlaps(prediction, truth), p, t, crowd)
         self.tp += self._count(t[iou.any(1)])
         self.fp += self._count(p[false])
@@ -176,6 +180,14 @@ class PanopticQuality:
         self.iou += np.bincount(t, weights=iou.sum(1), minlength=len(self.taxonomy))
         self.images += 1
         return self
+
+    def _check(self, classes: Int[np.ndarray, "n"]) -> None:
+        "Raise `DearliError` for a class outside the taxonomy."
+        if len(classes) and not 0 <= classes.min() <= classes.max() < len(self.taxonomy):
+            raise DearliError(
+                f"a segment has class {classes.max()}, but taxonomy {self.taxonomy.name} "
+                f"has {len(self.taxonomy)}: use one taxonomy for both."
+            )
 
     def _count(self, classes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "c"]:
         "Count how often every class occurs."
@@ -267,16 +279,22 @@ class MeanIoU:
                 f"a prediction of {tuple(p.shape)} pixels meets a truth of {tuple(t.shape)}: "
                 "predict at the size of the annotation."
             )
-        for o in (p, t):
-            if (wrong := (o != self.ignore) & ((o < 0) | (o >= c))).any():
-                raise DearliError(
-                    f"a map has class {o[wrong][0]}, but taxonomy {self.taxonomy.name} has {c} "
-                    f"and {self.ignore} for none: correct the map."
-                )
+        self._check(p)
+        self._check(t)
         pair = t.long() * (c + 1) + torch.where(p == self.ignore, c, p)
         counts = torch.bincount(pair[t != self.ignore], minlength=c * (c + 1))
         self.confusion += counts.view(c, c + 1).cpu().numpy()
         return self
+
+    def _check(self, classes: Int[Tensor, "h w"]) -> None:
+        "Raise `DearliError` for a class outside the taxonomy."
+        c = len(self.taxonomy)
+        wrong = (classes != self.ignore) & ((classes < 0) | (classes >= c))
+        if wrong.any():
+            raise DearliError(
+                f"a map has class {classes[wrong][0]}, but taxonomy {self.taxonomy.name} has {c} "
+                f"and {self.ignore} for none: correct the map."
+            )
 
     def state(self) -> dict[str, Tensor]:
         "Give the counts as tensors, to be summed over processes."

@@ -181,7 +181,7 @@ def read_config(
     queries, dim = shape[_PREDICTOR + "query_feat.weight"]
     strides = tuple(4 * 2**i for i in range(levels, 0, -1))
     cfg = SegmenterConfig(
-        head="linear" if _PREDICTOR + "class_embed.weight" in shape else "language",
+        head="linear" if _LINEAR in shape else "language",
         levels=strides,
         mask_stride=4,
         heads=heads,
@@ -195,8 +195,16 @@ def read_config(
         queries=queries,
         mask_pooling=_PREDICTOR + "_mask_pooling_proj.1.weight" in shape,
     )
-    channels = {s: shape[f"{_PIXELS}input_proj.{i}.0.weight"][1] for i, s in enumerate(strides)}
-    return cfg, channels | {4: shape[_PIXELS + "adapter_1.weight"][1]}, _head_width(shape)
+    return cfg, _channels(shape, strides), _head_width(shape)
+
+
+_LINEAR = _PREDICTOR + "class_embed.weight"
+
+
+def _channels(shape: Shapes, strides: tuple[int, ...]) -> dict[int, int]:
+    "Read the backbone's channels by stride."
+    inputs = {s: shape[f"{_PIXELS}input_proj.{i}.0.weight"][1] for i, s in enumerate(strides)}
+    return inputs | {4: shape[_PIXELS + "adapter_1.weight"][1]}
 
 
 class Shapes(dict[str, tuple[int, ...]]):
@@ -211,8 +219,8 @@ class Shapes(dict[str, tuple[int, ...]]):
 
 def _head_width(shape: Shapes) -> int:
     "Count the classes of a linear head, or the dimensions of a language head's joint space."
-    if (linear := _PREDICTOR + "class_embed.weight") in shape:
-        return shape[linear][0] - 1
+    if _LINEAR in shape:
+        return shape[_LINEAR][0] - 1
     return shape[_PREDICTOR + "class_embed.layers.2.weight"][0]
 
 # %% ../nbs/4-use/02_official.ipynb #99760ae6

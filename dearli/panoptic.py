@@ -45,8 +45,8 @@ def palette(
     "Make distinct colours: hues a golden angle apart, in three weights of saturation and lightness."
 
     def color(i: int) -> tuple[int, int, int]:
-        hue, lightness, saturation = i * 0.618034 % 1, (0.55, 0.42, 0.68)[i % 3], (0.62, 0.5, 0.7)[i // 3 % 3]
-        r, g, b = colorsys.hls_to_rgb(hue, lightness, saturation)
+        lightness, saturation = (0.55, 0.42, 0.68)[i % 3], (0.62, 0.5, 0.7)[i // 3 % 3]
+        r, g, b = colorsys.hls_to_rgb(i * 0.618034 % 1, lightness, saturation)
         return round(255 * r), round(255 * g), round(255 * b)
 
     return [color(i) for i in range(n)]
@@ -333,8 +333,8 @@ class Panoptic:
         "Give x, y, width and height of every segment; zeros for a segment without a pixel."
         h, w = self.size
         row, n = self.index().flatten() + 1, len(self.segments) + 1
-        y = torch.arange(h, device=row.device)[:, None].expand(h, w).flatten()
-        x = torch.arange(w, device=row.device).expand(h, w).flatten()
+        at = torch.arange(h * w, device=row.device)
+        y, x = at // w, at % w
 
         def extreme(v: Tensor, start: int, how: str) -> Tensor:
             return torch.full((n,), start, device=row.device).scatter_reduce(0, row, v, how)[1:]

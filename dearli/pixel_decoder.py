@@ -42,7 +42,8 @@ def sine_code(
 ) -> Float[Tensor, "h w d"]:  # row code, then column code
     "Code every position of a map with sines and cosines."
     y, x = _axis_code(h, dim // 2, device), _axis_code(w, dim // 2, device)
-    return torch.cat([y[:, None].expand(h, w, -1), x.expand(h, w, -1)], dim=-1)
+    size = (h, w, -1)
+    return torch.cat([y[:, None].expand(size), x.expand(size)], dim=-1)
 
 # %% ../nbs/3-method/03_pixel_decoder.ipynb #c0b20501
 class WeightedSum(torch.autograd.Function):

@@ -427,7 +427,8 @@ def agreement(
         masks = torch.zeros_like(truth[:1])
     iou, best = iou_table(masks, truth).max(0)
     bands = boundary_band(masks, width)[best], boundary_band(truth, width)
-    both, either = (bands[0] & bands[1]).sum((1, 2)), (bands[0] | bands[1]).sum((1, 2))
+    both = (bands[0] & bands[1]).sum((1, 2))
+    either = (bands[0] | bands[1]).sum((1, 2))
     return Agreement(best, iou, both / either.clamp(min=1))
 
 # %% ../nbs/3-method/09_sam.ipynb #d3b54e40

@@ -382,13 +382,9 @@ def bars(
     if width is None:
         width = max(3.2, 1 + 0.42 * len(values) * (len(colors) + 0.8))
     figure, axes = canvas(width, 2.6)
-    ax, step = axes[0, 0], 0.84 / len(colors)
-    roomy = (width - 1.8) / len(values) * step > 0.24  # inches that a number needs
-    top = _highest(values) if roomy else None
-    for i, (name, color) in enumerate(colors.items()):
-        for x, group in enumerate(values):
-            value, error, paper = (_cell(table, group, name) for table in (values, spread, published))
-            _bar(ax, x - 0.42 + (i + 0.5) * step, 0.92 * step, color, value, error, paper, top)
+    ax = axes[0, 0]
+    roomy = (width - 1.8) / len(values) * 0.84 / len(colors) > 0.24  # inches that a number needs
+    _groups_of_bars(ax, (values, spread, published), colors, _highest(values) if roomy else None)
     handles: list[Artist] = [Patch(color=color, label=name) for name, color in colors.items()]
     if published:
         handles.append(Line2D([], [], **_DIAMOND, label="published"))
@@ -396,6 +392,20 @@ def bars(
     ax.tick_params(axis="x", length=0)
     _finish(ax, handles if len(handles) > 1 else [], "", ylabel, title)
     return figure
+
+
+def _groups_of_bars(
+    ax: Axes,  # where
+    tables: tuple[Table, Table | None, Table | None],  # values, standard deviations, published values
+    colors: dict[str, str],  # of the series
+    top: float | None,  # highest bar; None for no numbers
+) -> None:
+    "Draw the bars of all groups side by side."
+    step = 0.84 / len(colors)
+    for i, (name, color) in enumerate(colors.items()):
+        for x, group in enumerate(tables[0]):
+            value, error, paper = (_cell(table, group, name) for table in tables)
+            _bar(ax, x - 0.42 + (i + 0.5) * step, 0.92 * step, color, value, error, paper, top)
 
 
 _DIAMOND: dict[str, Any] = {"ls": "", "marker": "D", "mfc": "white", "mec": "#333333", "ms": 4.5}
@@ -465,15 +475,20 @@ def dots(
     ax = axes[0, 0]
     for y, row in enumerate(values.values()):
         _line_of_dots(ax, y, {colors[name]: value for name, value in row.items() if value is not None})
-    ax.set_yticks(range(len(values)), list(values))
-    for label in ax.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() == strong else "normal")
-    ax.set_ylim(len(values) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
+    _name_lines(ax, list(values), strong)
     _bands(ax, bands)
     handles = [Line2D([], [], ls="", marker="o", color=c, ms=6, label=n) for n, c in colors.items()]
     _finish(ax, handles, xlabel, "", title, "x")
     return figure
+
+
+def _name_lines(ax: Axes, names: list[str], strong: str | None) -> None:
+    "Write the name of every line from the top, one of them in bold."
+    ax.set_yticks(range(len(names)), names)
+    for label in ax.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() == strong else "normal")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
 
 
 def _line_of_dots(ax: Axes, y: int, values: dict[str, float]) -> None:
