@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .augment import ViewConfig
+from .clip import NamesMasks
 from dearli.config import (
     HARMLESS,
     DataConfig,
@@ -33,7 +34,7 @@ from .images import Part
 from .io import DearliError, read_json, to_dict, write_json
 from .model import DecoderSizes, SegmenterConfig, load_decoder
 from .show import Drawing, side_by_side
-from .study.records import SCORES, cell, make_record, spread
+from .study.records import SCORES, cell, make_record, same_record, spread
 from dearli.train import (
     BatchSource,
     Trainer,
@@ -150,7 +151,7 @@ def resolve_project(
             f"train.burn_in {train.burn_in} leaves none of {train.steps} steps for the unlabelled images: "
             "lower it, or train from labels alone."
         )
-    names_masks = hasattr(shared_backbone(settings.backbone), "embed")
+    names_masks = isinstance(shared_backbone(settings.backbone), NamesMasks)
     alpha = settings.alpha if names_masks else None
     recipe = "supervised" if not settings.semi else "ssl" if alpha is None else "dear"
     return RunConfig(
@@ -276,16 +277,16 @@ def shortened(
 # %% ../nbs/8-command/01_project.ipynb #5abd3258
 def split_data(
     what: str | Path,  # `ade20k`, `coco-panoptic`, `coco-objects`, or a dataset file
-    split: str,  # Share such as `1/128`, or a number of images of your own
-    out: str | Path,  # Text file to write
-    seed: int = 0,  # Of an own partition
-    balanced: bool = True,  # See to it that every class appears in an own partition?
+    split: str,  # share such as `1/128`, or a number of images of your own
+    out: str | Path,  # text file to write
+    seed: int = 0,  # of a partition of own images
+    balanced: bool = True,  # let every class appear in a partition of own images?
 ) -> dict:  # file, number of images, how it came to be
-    "Write a partition; raises `DearliError` if the file is there already"
+    "Write a partition. Raises DearliError if the file already exists."
     out = Path(out)
     if out.exists():
         raise DearliError(
-            f"{out} is there already: choose another name, since a partition should never change."
+            f"{out} already exists: choose another name, since a partition should never change."
         )
     if str(what) in VOCABULARIES:
         part = published(str(what), split, out.parent)
@@ -332,21 +333,22 @@ def compare_one(
     progress: bool = True,  # show bars
 ) -> dict:  # record
     "Train, score and record one of the two, or read the record if the same was recorded before."
-    row, data = "semi" if settings.semi else "supervised", open_data(file, part)
+    row, data = ("semi" if settings.semi else "supervised"), open_data(file, part)
     config = resolve_project(settings, seed, describe_data(file, data, part, settings.semi))
     name = f"{config.data.name}_{row}_s{seed}"
     path = runs / "records" / f"{name}.json"
     if path.exists():
-        remedy = "Give another --runs folder or the same settings, or remove this record to run it again."
-        require_same(read_json(path).get("config", {}), config, f"{path} was recorded", remedy)
-        return read_json(path)
+        return same_record(path, config)
     run = train_project(file, runs / name, settings, seed, part, checked=True, progress=progress)
     scores = score_project(run, progress=progress)
-    took = {"train_seconds": scores.pop("train_seconds")}
     where = replace(config.data, file=Path(config.data.file).name)  # a record does not name anybody's folders
-    place = dict(dataset=config.data.name, row=row, split=labelled, seed=seed)
+    place = {"dataset": config.data.name, "row": row, "split": labelled, "seed": seed}
     record = make_record(
-        "own", **place, config=to_dict(replace(config, data=where)), time=took, metrics=scores
+        "own",
+        **place,
+        config=to_dict(replace(config, data=where)),
+        time={"train_seconds": scores.pop("train_seconds")},
+        metrics=scores,
     )
     write_json(path, record)
     return record
@@ -367,9 +369,9 @@ def same_partition(
 
 
 def compare_summary(
-    records: Sequence[dict],  # From `compare_project`
+    records: Sequence[dict],  # from `compare_project`
 ) -> dict[str, dict]:  # supervised, semi and gain; pq, sq, rq and miou of each with mean, sd and n
-    "Mean and standard deviation over seeds; the gain is that of the pairs with one seed"
+    "Return means and standard deviations over seeds; the gain is that of pairs of one seed."
     found = {(r["row"], r["seed"]): r["metrics"] for r in records}
     paired = [
         (found["supervised", seed], m)
@@ -386,9 +388,9 @@ def compare_summary(
 
 
 def compare_table(
-    summary: dict[str, dict],  # From `compare_summary`
-) -> str:  # One line per row
-    "The comparison as text"
+    summary: dict[str, dict],  # from `compare_summary`
+) -> str:  # one line per row
+    "Return the comparison as text, one line per row."
     title = {"supervised": "labels only", "semi": "with unlabelled images", "gain": "gain"}
     lines = [f"{'':<24}" + "".join(f"{s:>14}" for s in ("PQ", "SQ", "RQ", "mIoU"))]
     lines += [

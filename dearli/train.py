@@ -18,12 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from .augment import Unlabelled, labelled_view, unlabelled_sample
-from .clip import Backbone, Features, build_text_classifier, load_backbone
-from .config import RunConfig, read_run, read_taxonomy, require_same, write_run
+from .clip import Backbone, Features, NamesMasks, build_text_classifier, load_backbone
+from .config import RunConfig, TrainConfig, read_run, read_taxonomy, require_same, write_run
 from .criterion import Criterion, Targets, seeded_points
-from .evaluation import Examples
-from .evaluation import Examples
-from .images import Example
+from .images import Example, Examples
 from dearli.io import (
     DearliError,
     append_jsonl,
@@ -46,9 +44,9 @@ from .panoptic import Panoptic, Segments, Taxonomy
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
-__all__ = ['LOGGED', 'epoch_order', 'Batch', 'BatchSource', 'Learner', 'backbone_weights', 'learner_state', 'restore_learner',
-           'copy_parameters_', 'is_finished', 'Trainer', 'shared_backbone', 'build_segmenter', 'load_student',
-           'load_run', 'training_seconds', 'read_snapshots']
+__all__ = ['LOGGED', 'epoch_order', 'Batch', 'BatchSource', 'make_optimizer', 'add_losses', 'Learner', 'backbone_weights',
+           'learner_state', 'restore_learner', 'copy_parameters_', 'is_finished', 'Trainer', 'shared_backbone',
+           'build_segmenter', 'load_student', 'load_run', 'training_seconds', 'write_snapshot', 'read_snapshots']
 
 # %% ../nbs/3-method/12_train.ipynb #63d52f21
 @lru_cache(maxsize=8)
@@ -63,7 +61,7 @@ def epoch_order(
 
 @dataclass
 class Batch:
-    "What one step consumes."
+    "Hold what one step learns from."
 
     images: list[Tensor]  # labelled views, uint8 (3 s s)
     targets: Targets  # classes (n,) and masks (n s s) of each
@@ -74,6 +72,10 @@ class Batch:
         strong, weak = [u.strong for u in self.unlabelled], [u.weak for u in self.unlabelled]
         donors = [u.donor for u in self.unlabelled if u.donor is not None]
         return [*self.images, *strong, *weak, *donors]
+
+    def targets_on(self, device: torch.device) -> Targets:
+        "Return the targets of the labelled views on a device."
+        return [(classes.to(device), masks.to(device)) for classes, masks in self.targets]
 
 
 class BatchSource(Dataset):
@@ -94,7 +96,8 @@ class BatchSource(Dataset):
         if (unlabelled is None) != (config.train.unlabelled == 0):
             raise DearliError(
                 f"train.unlabelled is {config.train.unlabelled} and there are "
-                f"{'no' if unlabelled is None else 'some'} unlabelled images: give images and a number above 0 to learn from them, or neither."
+                f"{'no' if unlabelled is None else 'some'} unlabelled images: give images and a number above 0 "
+                "to learn from them, or neither."
             )
         self.labelled, self.pool, self.config = labelled, unlabelled, config
         self.rank, self.world = rank, world
@@ -142,6 +145,25 @@ class BatchSource(Dataset):
         return unlabelled_sample(image(), image, self.config.view, self.config.cutmix, generator)
 
 # %% ../nbs/3-method/12_train.ipynb #08645568
+def make_optimizer(
+    model: Segmenter,  # decoder, and a backbone that may train
+    train: TrainConfig,  # learning rate and decay
+) -> tuple[torch.optim.AdamW, list[float]]:  # AdamW, and the initial learning rate of every group
+    "Return an optimiser over everything that trains, a backbone at a tenth of the rate (section 4)."
+    groups = param_groups(model, train.lr, train.weight_decay)
+    settings = [{k: g[k] for k in ("params", "lr", "weight_decay")} for g in groups]
+    return torch.optim.AdamW(settings, lr=train.lr), [g["lr"] for g in groups]
+
+
+def add_losses(
+    labelled: dict[str, Tensor],  # weighted terms and 'total'
+    pseudo: dict[str, Tensor],  # the same of the pseudo-labels
+) -> dict[str, Tensor]:  # all terms, those of pseudo-labels with the prefix `pseudo_`, and the sum as 'total'
+    "Return both losses together, with weight one each (Eq. 3)."
+    total = labelled["total"] + pseudo["total"]
+    return labelled | {f"pseudo_{k}": v for k, v in pseudo.items() if k != "total"} | {"total": total}
+
+
 class Learner:
     "Student, teacher and optimiser, and what one step does to them (Eqs. 2 and 3)."
 
@@ -158,24 +180,22 @@ class Learner:
         self.criterion = Criterion(config.criterion)
         if initial is not None:
             load_decoder_weights(model.decoder, initial, "the initial weights")
-        ramp = initial is None if train.ramp is None else train.ramp
-        learns = train.unlabelled > 0
-        self.ema = Ema(model.decoder, train.decay, ramp) if learns else None
-        tuned = learns and not model.backbone.frozen
-        self.ema_backbone = Ema(model.backbone, train.decay, ramp) if tuned else None
-        self.prepare_optimizer()
-
-    def prepare_optimizer(self) -> None:
-        "Make AdamW over everything that trains, and hand it and the modules to the devices."
-        train, model = self.config.train, self.model
-        groups = param_groups(model, train.lr, train.weight_decay)
-        self.base_lr = [g["lr"] for g in groups]
-        settings = [{k: g[k] for k in ("params", "lr", "weight_decay")} for g in groups]
-        optimizer = torch.optim.AdamW(settings, lr=train.lr)
+        self.make_teacher(train.resolved(train.unlabelled > 0, initial is not None))
+        optimizer, self.base_lr = make_optimizer(model, train)
         self.decoder, self.optimizer = self.accelerator.prepare(model.decoder, optimizer)
         self.backbone = model.backbone
         if not model.backbone.frozen and self.accelerator.num_processes > 1:
             self.backbone = self.accelerator.prepare(model.backbone)
+
+    def make_teacher(
+        self,
+        train: TrainConfig,  # decay and ramp, resolved
+    ) -> None:
+        "Make a teacher that follows the decoder, and one that follows a backbone that trains (Eq. 2)."
+        model, learns = self.model, train.unlabelled > 0
+        self.ema = Ema(model.decoder, train.decay, train.ramp) if learns else None
+        tuned = learns and not model.backbone.frozen
+        self.ema_backbone = Ema(model.backbone, train.decay, train.ramp) if tuned else None
 
     def compute_losses(
         self,
@@ -188,16 +208,11 @@ class Learner:
         points = seeded_points(device, "points", self.config.seed, self.step, self.rank)
         with self.accelerator.autocast():
             prediction = self.model.decode(features, self.decoder, aux=self.criterion.cfg.deep)
-        targets = [(classes.to(device), masks.to(device)) for classes, masks in batch.targets]
-        losses = self.criterion(prediction[:n], targets, points)
+        losses = self.criterion(prediction[:n], batch.targets_on(device), points)
         if not m:
             return losses
         pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, prepared.shape[-2:])
-        pseudo_losses = self.criterion(prediction[n:], [p.targets() for p in pseudo], points)
-        total = losses["total"] + pseudo_losses["total"]
-        return (
-            losses | {f"pseudo_{k}": v for k, v in pseudo_losses.items() if k != "total"} | {"total": total}
-        )
+        return add_losses(losses, self.criterion(prediction[n:], [p.targets() for p in pseudo], points))
 
     def features(
         self,
@@ -417,11 +432,8 @@ class Trainer(Learner):
         if self.ema is None or not self.probe or not self.config.train.snapshot_every:
             return
         prepared, _ = self.model.prepare([e.image for e in self.probe])
-        tensors = {}
-        for i, p in enumerate(self.teacher_labels(self.features(prepared, 0)[1], tuple(prepared.shape[-2:]))):
-            tensors |= {f"{i}.ids": p.ids, **{f"{i}.{k}": v for k, v in p.segments.columns().items()}}
-        path = self.run / "pseudo" / f"{self.step:06d}.safetensors"
-        save_tensors(path, tensors, {"step": str(self.step)})
+        _, features = self.features(prepared, 0)
+        write_snapshot(self.run, self.step, self.teacher_labels(features, tuple(prepared.shape[-2:])))
 
     def finish(self) -> None:
         "Write the decoders, of which the student's is evaluated, and mark the run as finished."
@@ -450,7 +462,9 @@ def build_segmenter(
     "Build the model of a run. Raises DearliError if its backbone cannot be loaded."
     load = shared_backbone if config.model.freeze_backbone else load_backbone
     backbone = load(config.backbone)
-    classifier = build_text_classifier(backbone, taxonomy.vocabulary) if hasattr(backbone, "embed") else None
+    classifier = (
+        build_text_classifier(backbone, taxonomy.vocabulary) if isinstance(backbone, NamesMasks) else None
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seeded("initial weights", config.seed).initial_seed())
         return Segmenter(backbone, taxonomy, classifier, config.model)
@@ -487,6 +501,19 @@ def training_seconds(
     return float(read_json(Path(run) / "done.json")["seconds"])
 
 # %% ../nbs/3-method/12_train.ipynb #0428ae16
+def write_snapshot(
+    run: Path,  # run folder
+    step: int,  # updates until now
+    labels: list[Panoptic],  # pseudo-labels of the probe images
+) -> None:
+    "Write the teacher's pseudo-labels of one moment."
+    tensors = {}
+    for i, p in enumerate(labels):
+        tensors[f"{i}.ids"] = p.ids
+        tensors |= {f"{i}.{k}": v for k, v in p.segments.columns().items()}
+    save_tensors(run / "pseudo" / f"{step:06d}.safetensors", tensors, {"step": str(step)})
+
+
 def read_snapshots(
     run: str | Path,  # a run folder
 ) -> dict[int, list[Panoptic]]:  # step -> pseudo-labels of the probe images

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..augment import ViewConfig
-from ..config import Precision, TrainConfig
+from ..config import EvalConfig, Precision, TrainConfig
 from ..criterion import CriterionConfig
 from ..io import DearliError, nearest
 from ..model import DecoderSizes
@@ -156,3 +156,10 @@ class StudyConfig:
     view: ViewConfig = field(default_factory=ViewConfig.tiny)  # augmentation
     criterion: CriterionConfig = field(default_factory=CriterionConfig.tiny)  # losses
     sam: SamConfig = field(default_factory=SamConfig.tiny)  # mask generation
+
+    def evaluation(
+        self,
+        alpha: float | None,  # exponent of CLIP (Eq. 6), from the recipe; None: decoder alone
+    ) -> EvalConfig:
+        "Return how a student is scored."
+        return EvalConfig(alpha=alpha, short=self.short, batch=self.score_batch, images=self.val)

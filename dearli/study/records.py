@@ -19,11 +19,12 @@ from pathlib import Path
 import torch
 
 from .. import __version__
-from ..config import SCHEMA
+from ..config import SCHEMA, RunConfig, require_same
 from ..io import read_json
 
 # %% auto #0
-__all__ = ['PACKAGES', 'SCORES', 'git', 'commit', 'hardware', 'versions', 'make_record', 'read_records', 'spread', 'cell']
+__all__ = ['PACKAGES', 'SCORES', 'git', 'commit', 'hardware', 'versions', 'make_record', 'read_records', 'same_record', 'spread',
+           'cell']
 
 # %% ../../nbs/6-study/01_records.ipynb #b65aae17
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "timm", "segment-anything", "numpy", "scipy")
@@ -86,7 +87,7 @@ def versions() -> dict[str, str]:  # package -> version
 
 
 def make_record(
-    kind: str,  # 'study', 'oracle', 'bench', ...
+    kind: str,  # such as 'study', 'oracle' or 'bench'
     **content,  # row, split, seed, config, time, metrics, ...
 ) -> dict:  # with date, commit, versions and hardware
     "Return a result with everything that is needed to trust it."
@@ -111,6 +112,17 @@ def read_records(
     "Read every record of a kind below a folder."
     records = [read_json(p) for p in sorted(Path(folder).rglob("*.json"))]
     return [r for r in records if isinstance(r, dict) and r.get("kind") == kind]
+
+
+def same_record(
+    path: Path,  # of a record
+    config: RunConfig,  # what is asked for, or another resolved configuration
+) -> dict:  # the record
+    "Read a record. Raises DearliError if it is of another configuration than asked for."
+    record = read_json(path)
+    remedy = "Give another folder of records or the same settings, or remove this record to run it again."
+    require_same(record.get("config", {}), config, f"{path} was recorded", remedy)
+    return record
 
 
 def spread(

@@ -32,7 +32,7 @@ from .benchmarks import EMBEDDED, Benchmark
 from .frequency import frequency_groups, group_pq
 from .oracle import naive_scores, oracle_pq
 from .recipes import Recipe, StudyConfig, find_recipe
-from .records import make_record
+from .records import make_record, same_record
 from dearli.train import (
     BatchSource,
     Trainer,
@@ -45,8 +45,8 @@ from dearli.train import (
 
 # %% auto #0
 __all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
-           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'run_row', 'same_record', 'run_study',
-           'oracle_check', 'run_oracle']
+           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'run_row', 'run_study', 'oracle_check',
+           'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +119,7 @@ def resolve(
     "Return what a row does, once and for all. Raises DearliError for an unknown row, split or backbone."
     recipe, settings = find_recipe(name), settings or bench.config
     data = bench.describe(split, seed, settings.scenes, recipe.unlabelled)
-    evaluation = EvalConfig(
-        alpha=recipe.eval_alpha, short=settings.short, batch=settings.score_batch, images=settings.val
-    )
-    backbone = bench.backbone_of(recipe)
+    evaluation, backbone = settings.evaluation(recipe.eval_alpha), bench.backbone_of(recipe)
     if recipe.naive:
         masks = MaskConfig(images=settings.val, checkpoint=bench.sam, sam=settings.sam)
         return NaiveConfig(seed=seed, data=data, backbone=backbone, masks=masks, evaluation=evaluation)
@@ -154,10 +151,14 @@ def warmup_name(
     seed: int,  # of the run
 ) -> str:  # 'warmup_s0', 'warmup_labelled_1-64_s0', ...
     "Return the folder name of a warm-up: what it depends on, where that is not the default."
-    source = {"sam": [], "labelled": ["labelled", split.replace("/", "-")]}.get(
-        recipe.warmup, [recipe.warmup]
-    )
-    return "_".join(["warmup", *source, *([recipe.size] if recipe.size != "base" else []), f"s{seed}"])
+    words = ["warmup"]
+    if recipe.warmup in ("other", "labelled"):
+        words.append(recipe.warmup)
+    if recipe.warmup == "labelled":
+        words.append(split.replace("/", "-"))
+    if recipe.size != "base":
+        words.append(recipe.size)
+    return "_".join([*words, f"s{seed}"])
 
 
 def same_run(
@@ -211,9 +212,8 @@ def train_row(
     run = runs / run_name(name, split, seed)
     model = build_segmenter(config, bench.taxonomy)
     if not (same_run(run, config) and is_finished(run)):
-        initial = None
-        if config.warmup is not None:
-            initial = warm_up(runs / warmup_name(recipe, split, seed), config.warmup, bench, progress)
+        stage = runs / warmup_name(recipe, split, seed)
+        initial = warm_up(stage, config.warmup, bench, progress) if config.warmup else None
         probe = bench.probe(split, seed, config.probe) if config.probe else ()
         Trainer(model, config, batches_of(config, bench), run, initial, probe).fit(progress)
     return load_student(model, run)
@@ -309,8 +309,8 @@ def run_row(
     path = bench.run_root(results or Path(runs) / "records") / f"{run_name(name, split, seed)}.json"
     if path.exists():
         return same_record(path, config)
-    naive = isinstance(config, NaiveConfig)
-    model = None if naive else train_row(name, split, seed, settings, runs, progress, bench)
+    trains = isinstance(config, RunConfig)
+    model = train_row(name, split, seed, settings, runs, progress, bench) if trains else None
     start = time.perf_counter()
     metrics = score_row(config, model, runs, progress, bench)
     took = training_time(name, split, seed, bench.run_root(runs))
@@ -318,17 +318,6 @@ def run_row(
     place = dict(dataset=bench.name, row=name, split=split, seed=seed)
     record = make_record("study", **place, config=to_dict(config), time=took, metrics=metrics)
     write_json(path, record)
-    return record
-
-
-def same_record(
-    path: Path,  # of a record
-    config: RunConfig | NaiveConfig,  # what is asked for
-) -> dict:  # the record
-    "Read a record. Raises DearliError if it is of another configuration than asked for."
-    record = read_json(path)
-    remedy = "Give another --results folder or the same settings, or remove this record to run it again."
-    require_same(record.get("config", {}), config, f"{path} was recorded", remedy)
     return record
 
 
