@@ -284,9 +284,15 @@ def _converted(image: Image.Image) -> str:
         return "CMYK colours, converted without a profile"
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         return "transparency, which is dropped"
-    if getattr(image, "n_frames", 1) > 1:
-        return "several frames, of which the first counts"
-    return ""
+    return "several frames, of which the first counts" if _frames(image) > 1 else ""
+
+
+def _frames(image: Image.Image) -> int:
+    "Count the frames of an image; a damaged second one is no reason to lose the first."
+    try:
+        return getattr(image, "n_frames", 1)
+    except Exception:  # the decoders of damaged files raise whatever they like
+        return 1
 
 # %% ../../nbs/5-data/07_check.ipynb #54540dd0
 @dataclass
