@@ -6,14 +6,15 @@
 from __future__ import annotations
 import math
 import zlib
+from collections.abc import Iterator
 from itertools import count
 import numpy as np
 import torch
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['UNIT', 'SCALES', 'SPREADS', 'GAINS', 'CENTRED', 'VOID_BIAS', 'DIRECTIONS', 'TEXT_COUNTS', 'MERGING_CASES', 'Draws',
-           'Weights', 'Inputs']
+__all__ = ['UNIT', 'SCALES', 'SPREADS', 'GAINS', 'CENTRED', 'VOID_BIAS', 'TEXT_COUNTS', 'MERGING_CASES', 'Draws', 'Weights',
+           'Inputs']
 
 # %% ../../nbs/7-parity/01_inputs.ipynb #ae178b61
 UNIT = math.sqrt(3) / 65536  # makes the sum of four quarters have variance 1
@@ -130,7 +131,6 @@ CENTRED = (  # rows with mean 0: they follow an activation that is never negativ
     "mask_embed.layers.2.weight",
 )
 VOID_BIAS = "sem_seg_head.predictor.class_embed.layers.2.bias"  # the void row leans on it
-DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))  # of the eight heads
 
 
 class Weights(Draws):
@@ -157,13 +157,18 @@ class Weights(Draws):
             return 0.5 * values + self.normal(VOID_BIAS, shape)
         if spread := _by_ending(SPREADS, name):
             return spread[0] + spread[1] * values
-        if len(shape) == 1 and name.endswith(".weight"):
-            return 1 + 0.1 * values
-        if len(shape) <= 1:
-            return 0.05 * values
+        if len(shape) > 1:
+            return self._matrix(name, shape)
+        is_norm = len(shape) == 1 and name.endswith(".weight")
+        return 1 + 0.1 * values if is_norm else 0.05 * values
+
+    def _matrix(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        "Draw a matrix or a convolution whose outputs are about as large as its inputs."
         if name.endswith(CENTRED):
             sums = self.sums(name, shape)
             values = (sums - sums.sum(-1, keepdims=True) / shape[-1]) * UNIT
+        else:
+            values = self.normal(name, shape)
         return values * ((_by_ending(GAINS, name) or 1) / np.sqrt(math.prod(shape[1:])))
 
 
@@ -174,7 +179,9 @@ def _by_ending(table: dict, name: str):
 
 def _offsets() -> np.ndarray:  # float64 (heads, levels, points, xy)
     "Return the centres of the sampling offsets: point p of a head lies p + 1 pixels away in its direction."
-    steps = np.array(DIRECTIONS)[:, None, None, :] * np.arange(1.0, 5.0)[:, None]
+    angles = np.arange(8) * np.pi / 4
+    directions = np.sign(np.round(np.stack([np.cos(angles), np.sin(angles)], 1), 3))
+    steps = directions[:, None, None, :] * np.arange(1.0, 5.0)[:, None]
     return np.broadcast_to(steps, (8, 3, 4, 2))
 
 # %% ../../nbs/7-parity/01_inputs.ipynb #3a480e1d
@@ -213,17 +220,20 @@ class Inputs(Weights):
 
     def _channel(self, tag: str, size: tuple[int, int]) -> np.ndarray:  # uint8 (h w)
         "Draw one channel of an image."
-        (h, w), disc = size, self.uniform(f"{tag}/disc", (3,))
-        value = 0.65 * self.smooth(f"{tag}/coarse", (5, 6), size) + 0.35 * self.smooth(
-            f"{tag}/fine", (17, 21), size
-        )
-        y, x = np.indices(size) + 0.5
-        dy, dx = y - h * (0.2 + 0.6 * disc[0]), x - w * (0.2 + 0.6 * disc[1])
-        radius = 0.12 * (h + w) * (0.5 + disc[2])
-        inside = np.clip(3 - 3 * ((dy * dy + dx * dx) / (radius * radius)), 0, 1)
-        value = value + 0.35 * inside * (0.5 - value)
+        coarse = self.smooth(f"{tag}/coarse", (5, 6), size)
+        value = 0.65 * coarse + 0.35 * self.smooth(f"{tag}/fine", (17, 21), size)
+        value = value + 0.35 * self._disc(f"{tag}/disc", size) * (0.5 - value)
         bright = 255 * np.clip(1.5 * (value - 0.5) + 0.5, 0, 1)
         return np.floor(bright + 0.5).astype(np.uint8)
+
+    def _disc(self, tag: str, size: tuple[int, int]) -> np.ndarray:  # float64 (h w), in [0, 1]
+        "Draw a disc with a soft edge."
+        (h, w), disc = size, self.uniform(tag, (3,))
+        y, x = np.indices(size) + 0.5
+        dy = y - h * (0.2 + 0.6 * disc[0])
+        dx = x - w * (0.2 + 0.6 * disc[1])
+        radius = 0.12 * (h + w) * (0.5 + disc[2])
+        return np.clip(3 - 3 * ((dy * dy + dx * dx) / (radius * radius)), 0, 1)
 
     def cells(
         self,
@@ -269,19 +279,40 @@ class Inputs(Weights):
         "Draw queries for merging: every region has a good one, a duplicate, and every third an overlap."
         queries, h, w, regions = MERGING_CASES[index]
         tag, size = f"panoptic/{index}", (h, w)
-        region = self.cells(tag, size, regions)
-        classes = self.integers(f"{tag}/classes", (regions,), len(TEXT_COUNTS))
-        classes[:5] = 3, 3, 3, 12, 12  # a stuff and a thing class that occur more than once
-        logits = self.normal(f"{tag}/class-noise", (queries, len(TEXT_COUNTS) + 1))
+        region, classes = self.cells(tag, size, regions), self._classes(tag, regions)
+        logits, masks = self._faint_queries(tag, queries, size)
+        order = self.integers(f"{tag}/order", (queries,), 1 << 30).argsort(kind="stable")
+        for q, (i, role) in zip(order, _roles(regions)):
+            last = (i + 1) % regions if role == 2 else i
+            masks[q] = self._mask(f"{tag}/edge/{i}/{role}", (region == i) | (region == last), role)
+            logits[q, classes[last]] += 10 - 1.7 * role
+        return _float32(logits), _float32(masks)
+
+    def _classes(self, tag: str, regions: int) -> np.ndarray:
+        "Draw the classes of the regions; a stuff and a thing class occur more than once."
+        classes = self.integers(f"{tag}/classes", (regions,), 150)
+        classes[:5] = 3, 3, 3, 12, 12
+        return classes
+
+    def _mask(self, tag: str, inside: np.ndarray, role: int) -> np.ndarray:
+        "Draw mask logits with a wavy border, weaker for duplicate and overlap."
+        edge = self.smooth(tag, (9, 9), inside.shape)
+        return (4 - 1.3 * role) * np.where(inside, 1.0, -1.0) + 5 * (edge - 0.5)
+
+    def _faint_queries(self, tag: str, queries: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        "Draw queries that prefer void and whose masks are almost empty."
+        logits = self.normal(f"{tag}/class-noise", (queries, 151))
         logits[:, -1] += 5
-        masks = np.stack(
-            [-6 + 5 * self.smooth(f"{tag}/background/{q}", (6, 6), size) for q in range(queries)]
-        )
-        order = np.argsort(self.integers(f"{tag}/order", (queries,), 1 << 30), kind="stable")
-        for q, (i, role) in zip(order, ((i, j) for i in range(regions) for j in range(3 - (i % 3 > 0)))):
-            after = (i + 1) % regions
-            inside = (region == i) | ((region == after) & (role == 2))
-            edge = self.smooth(f"{tag}/edge/{i}/{role}", (9, 9), size)
-            masks[q] = (4 - 1.3 * role) * np.where(inside, 1.0, -1.0) + 5 * (edge - 0.5)
-            logits[q, classes[after if role == 2 else i]] += 10 - 1.7 * role
-        return torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(masks.astype(np.float32))
+        maps = [self.smooth(f"{tag}/background/{q}", (6, 6), size) for q in range(queries)]
+        return logits, 5 * np.stack(maps) - 6
+
+
+def _roles(regions: int) -> Iterator[tuple[int, int]]:
+    "Go through the queries of the regions: 0 for the good one, 1 for the duplicate, 2 for the overlap."
+    for region in range(regions):
+        yield from ((region, role) for role in range(2 if region % 3 else 3))
+
+
+def _float32(array: np.ndarray) -> Tensor:
+    "Turn a float64 array into a float32 tensor."
+    return torch.from_numpy(array.astype(np.float32))

@@ -147,10 +147,10 @@ def timed_forward(
     clock: Clock,  # to write into
 ) -> tuple[Tensor, Prediction, Panoptic, Tensor]:  # class logits, decoder output, panoptic, semantic result
     "Evaluate one image under the clock."
-    decoder, isthing = model.decoder, model.taxonomy.isthing
+    decoder = model.decoder
     with clock("evaluation forward"):
         prepared, sizes = model.prepare(images)
-        padded = tuple(prepared.shape[-2:])
+        padded = prepared.shape[-2:]
         with clock("backbone"):
             features = model.features(prepared)
         with clock("pixel decoder"):
@@ -163,7 +163,7 @@ def timed_forward(
         with clock("semantic"):
             semantic = semantic_batch(logits, prediction.mask_logits, padded, sizes)
         with clock("panoptic"):
-            panoptic = panoptic_batch(logits, prediction.mask_logits, isthing, padded, sizes)
+            panoptic = panoptic_batch(logits, prediction.mask_logits, model.taxonomy.isthing, padded, sizes)
     return logits, prediction, panoptic[0], semantic[0]
 
 # %% ../../nbs/7-parity/04_speed.ipynb #6893396a
@@ -333,33 +333,47 @@ def bench_model(
     cfg: SpeedConfig = SpeedConfig(),  # sizes, runs
     say: Callable[[str], None] = lambda text: None,  # told what is being timed
 ) -> dict:  # lines, peak memory, profiles, and how it was measured
-    "Time one evaluation and one training step, beside the official figures; raises `DearliError` without runs."
+    "Time one evaluation and one training step; raises `DearliError` without runs."
     if cfg.runs < 1:
         raise DearliError(f"runs={cfg.runs} leaves nothing to time: ask for at least 1")
-    load, clock, threads = round(psutil.getloadavg()[0], 2), Clock(), torch.get_num_threads()
-    model = speed_model(cfg)
+    load, clock, model = _load(), Clock(), speed_model(cfg)
     memory = {"model built": peak_memory()}
     runs = speed_runs(cfg, model, clock)
     for name, run in runs.items():
         say(f"timing {name}")
-        for _ in range(cfg.warmups + cfg.runs):
-            run()
-        memory[name] = peak_memory()
-    lines = [
-        compare(line, name, threads) if cfg.comparable else {"name": name, **line}
-        for name, line in clock.medians(cfg.warmups).items()
-    ]
-    unexplained = [line["name"] for line in lines if line["name"] in runs and not line.get("reached", False)]
+        memory[name] = _repeat(run, cfg.warmups + cfg.runs)
+    lines = _lines(cfg, clock)
+    unexplained = [line["name"] for line in lines if not line.get("reached", line["name"] not in runs)]
     return {
         "lines": [_rounded(line) for line in lines],
         "peak_memory_mb": memory,
         "profiles": {name: top_operators(runs[name], cfg.operators) for name in unexplained},
         "official": SOURCE if cfg.comparable else None,
-        "threads": threads,
+        "threads": torch.get_num_threads(),
         "load_before": load,
-        "shared_machine": load > (psutil.cpu_count() or 1),
+        "shared_machine": load > torch.multiprocessing.cpu_count(),
         "config": to_dict(cfg),
     }
+
+
+def _load() -> float:
+    "Read how many processes wanted a core in the last minute."
+    return round(psutil.getloadavg()[0], 2)
+
+
+def _repeat(run: Callable[[], object], times: int) -> float | None:
+    "Run something several times and return the peak memory after it."
+    for _ in range(times):
+        run()
+    return peak_memory()
+
+
+def _lines(cfg: SpeedConfig, clock: Clock) -> list[dict]:
+    "Take the median of each stretch, beside the official figure where the sizes are the same."
+    medians = clock.medians(cfg.warmups).items()
+    if not cfg.comparable:
+        return [{"name": name, **line} for name, line in medians]
+    return [compare(line, name, torch.get_num_threads()) for name, line in medians]
 
 
 def _rounded(line: dict) -> dict:
@@ -379,15 +393,17 @@ def speed_table(
     ]
     for name, table in done["profiles"].items():
         rows += ["", f"{name}: operators by CPU time of their own"]
-        rows += [
-            f"{line['operator']:44}{line['calls']:6}{line['seconds']:9.3f} s {line['share']:6.1%}"
-            for line in table
-        ]
+        rows += [_operator_line(**line) for line in table]
     rows += ["", f"{done['threads']} threads, load {done['load_before']} before the run"]
     rows.append(done["official"] or "another size than the official figures, so nothing is compared")
     if done["shared_machine"]:
         rows.append("other work ran on this machine: wall seconds are too long, look at CPU seconds")
     return "\n".join(rows)
+
+
+def _operator_line(operator: str, calls: int, seconds: float, share: float) -> str:
+    "Write one operator of a profile."
+    return f"{operator:44}{calls:6}{seconds:9.3f} s {share:6.1%}"
 
 
 def _speed_line(line: dict) -> str:
@@ -408,29 +424,36 @@ def speed_parts(
     "List the parts of training and prediction with the small model, each a function without arguments."
     scenes = [scene(("bench", i)) for i in range(images)]
     pictures, truth = [s.image for s in scenes], scenes[0].panoptic
-    backbone, criterion = load_backbone("shapes-conv"), Criterion()
+    backbone = load_backbone("shapes-conv")
     classifier = build_text_classifier(backbone, SHAPES.vocabulary)
     model = Segmenter(backbone, SHAPES, classifier, SegmenterConfig.tiny()).train()
     prepared, _ = model.prepare(pictures)
-    features = model.features(prepared)
+    targets = pad_targets([s.panoptic.targets() for s in scenes], prepared.shape[-2:])
+    return {
+        "draw one scene": lambda: scene(("bench", 0)),
+        "views of one image": lambda: unlabelled_views(pictures[0], ViewConfig.tiny(), seeded("bench")),
+        "backbone": lambda: model.features(prepared),
+        **_decoder_parts(model, prepared, targets),
+        "prediction with ensemble": lambda: model.eval().predict(pictures, alpha=0.4),
+        "panoptic quality, one image": lambda: PanopticQuality(SHAPES).update(truth, truth),
+    }
+
+
+def _decoder_parts(model: Segmenter, prepared: Tensor, targets: Targets) -> dict[str, Callable[[], object]]:
+    "List what follows the backbone in a training step."
+    features, criterion = model.features(prepared), Criterion()
     prediction = model.decode(features)
     masks = prediction.mask_logits.detach()
-    targets = pad_targets([s.panoptic.targets() for s in scenes], prepared.shape[-2:])
 
     def learn() -> None:
         criterion(model.decode(features), targets)["total"].backward()
         model.decoder.zero_grad()
 
     return {
-        "draw one scene": lambda: scene(("bench", 0)),
-        "views of one image": lambda: unlabelled_views(pictures[0], ViewConfig.tiny(), seeded("bench")),
-        "backbone": lambda: model.features(prepared),
         "decoder": lambda: model.decode(features, aux=False),
         "matching and losses": lambda: criterion(prediction, targets),
         "decoder, losses, backward": learn,
-        "zero-shot posterior": lambda: zero_shot(backbone, features.dense, masks, classifier),
-        "prediction with ensemble": lambda: model.eval().predict(pictures, alpha=0.4),
-        "panoptic quality, one image": lambda: PanopticQuality(SHAPES).update(truth, truth),
+        "zero-shot posterior": lambda: zero_shot(model.backbone, features.dense, masks, model.classifier),
     }
 
 
@@ -453,6 +476,8 @@ def parts_table(
     done: dict,  # from `bench_parts`
 ) -> str:
     "Write the result as text."
-    times = done["milliseconds"].items()
-    lines = [f"{line['median']:10.2f} ms  ± {line['iqr'] / 2:7.2f}  {name}" for name, line in times]
+    lines = []
+    for name, line in done["milliseconds"].items():
+        half = line["iqr"] / 2
+        lines.append(f"{line['median']:10.2f} ms  ± {half:7.2f}  {name}")
     return "\n".join([*lines, f"medians, batches of {done['images']} scenes, {done['threads']} threads"])
