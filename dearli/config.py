@@ -166,6 +166,7 @@ def differences(
     there: dict,  # settings of what exists, as plain values
     wanted: dict,  # settings that were asked for
     ignore: Iterable[str] = HARMLESS,  # dotted keys, or first parts of them
+    words: str = "{key} is {there!r} there, {wanted!r} was asked for",  # of a sentence
 ) -> list[str]:  # 'train.lr is 0.001 there, 1e-06 was asked for', ...; empty if both are the same
     "Return how two configurations differ, one sentence for each setting."
     a, b = flat(there), flat(wanted)
@@ -178,7 +179,7 @@ def differences(
         if key.endswith("data.digest"):
             found.append("images, labels or class names have changed since")
         else:
-            found.append(f"{key} is {a.get(key)!r} there, {b.get(key)!r} was asked for")
+            found.append(words.format(key=key, there=a.get(key), wanted=b.get(key)))
     return found
 
 

@@ -5,53 +5,116 @@
 # %% ../../nbs/6-study/07_tables.ipynb #1a3b0327
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from ..io import DearliError, data_path, nearest, read_json
-from .frequency import regroup
-from .records import SCORES, cell, spread
-from .benchmarks import EMBEDDED
+from jinja2 import Template
+
+from ..config import HARMLESS, DataConfig, differences
+from ..io import DearliError, data_path, nearest, read_json, to_dict
+from .benchmarks import CLIPS, EMBEDDED, WEIGHTS, Benchmark, preset
+from .frequency import group_scores
 from .recipes import RECIPES
+from .records import SCORES, cell, spread
+from .run import resolve
 
 # %% auto #0
-__all__ = ['LABELS', 'summarise', 'format_table', 'markdown', 'published', 'find_table', 'published_value', 'printed_gain',
-           'records_of', 'values', 'paired_gains', 'machines', 'compare_with_paper', 'Grid', 'html_first', 'html_cells',
-           'merged', 'beside_text', 'with_caption', 'heading', 'footnotes', 'embedded_table', 'signed', 'twin_text',
-           'group_table', 'group_text', 'oracle_table', 'oracle_text', 'study_tables']
+__all__ = ['SEEDED', 'UNKNOWN', 'UNLIKE', 'GRID', 'LABELS', 'records_of', 'values', 'paired_gains', 'machines', 'by_size',
+           'summarise', 'format_table', 'markdown', 'published', 'find_table', 'published_value', 'printed_gain',
+           'NoImages', 'Unopened', 'unopened', 'unlike_preset', 'of_preset', 'compared_cell', 'compare_with_paper',
+           'merged', 'Grid', 'beside_text', 'with_caption', 'heading', 'footnotes', 'signed', 'twin_cell',
+           'embedded_table', 'twin_text', 'group_table', 'group_text', 'oracle_table', 'oracle_text', 'check_choice',
+           'study_tables']
+
+# %% ../../nbs/6-study/07_tables.ipynb #06ab68f2
+# what may differ between the seeds of a row: the seed, and the images that it draws
+SEEDED = (*HARMLESS, "seed", "data.digest")
+
+
+def records_of(
+    records: Sequence[dict],  # study records
+    dataset: str,  # of this dataset
+    row: str | None,  # of this row
+    split: str,  # at this split
+) -> list[dict]:  # one per seed
+    "Return the records of a row. Raises DearliError if they have other differences than their seed."
+    wanted = (dataset, row, split)
+    found = [r for r in records if (r.get("dataset"), r["row"], r["split"]) == wanted]
+    first = found[0] if found else {}
+    for r in found[1:]:
+        here = f"{row} at {split} of {dataset}"
+        if r["seed"] == first["seed"]:
+            raise DearliError(
+                f"{here} has two records of seed {r['seed']}: "
+                "keep the records of different studies in different folders, and give one with --results."
+            )
+        said = f"{{key}} is {{there!r}} for seed {first['seed']} and {{wanted!r}} for seed {r['seed']}"
+        if odd := differences(first.get("config", {}), r.get("config", {}), SEEDED, said):
+            raise DearliError(
+                f"the records of {here} cannot be averaged: {odd[0]}. "
+                "Keep records of different settings in different folders, and give one with --results."
+            )
+    return found
+
+
+def values(
+    records: Sequence[dict],  # study records
+    dataset: str,  # of this dataset
+    score: str,  # which score
+    row: str | None,  # of this row
+    split: str,  # at this split
+) -> dict[int, float]:  # by seed
+    "Return what was measured for a row, seed by seed."
+    return {r["seed"]: r["metrics"][score] for r in records_of(records, dataset, row, split)}
+
+
+def paired_gains(
+    records: Sequence[dict],  # study records
+    dataset: str,  # of this dataset
+    score: str,  # which score
+    better: str,  # row
+    worse: str | None,  # row
+    split: str,  # at this split
+) -> list[float]:  # one per seed that both rows have
+    "Return differences of runs that share their seed. A row without training is the same for every seed."
+    a, b = (values(records, dataset, score, row, split) for row in (better, worse))
+    for row, mine, other in ((better, a, b), (worse, b, a)):
+        if row in RECIPES and RECIPES[row].naive and mine:
+            mine |= dict.fromkeys(other, next(iter(mine.values())))
+    return [a[s] - b[s] for s in sorted(a.keys() & b.keys())]
+
+
+def machines(
+    records: Sequence[dict],  # study records
+) -> list[str]:  # 'Intel Xeon, 2 cores'
+    "Return what records were made on."
+    chips = {(r["hardware"]["gpu"] or r["hardware"]["cpu"], r["hardware"]["cores"]) for r in records}
+    return sorted(f"{chip}, {cores} cores" for chip, cores in chips)
 
 # %% ../../nbs/6-study/07_tables.ipynb #2ffb1a4e
+def by_size(
+    splits: Sequence[str],  # '1/64', ...
+) -> list[str]:
+    "Return splits without repetition, the smallest share first."
+    return sorted(set(splits), key=lambda s: -int(s.split("/")[1]))
+
+
 def summarise(
     records: Sequence[dict],  # study records
     dataset: str = "shapes",  # of this dataset
 ) -> list[dict]:  # one entry per row and split
-    "Mean, standard deviation and number of seeds of every score, and of PQ per frequency group."
-    table, splits = [], sorted({r["split"] for r in records}, key=lambda s: -int(s.split("/")[1]))
-    for name, row in RECIPES.items():
-        for split in splits:
-            runs = [
-                r["metrics"]
-                for r in records
-                if (r.get("dataset", dataset), r["row"], r["split"]) == (dataset, name, split)
-            ]
+    "Return mean, standard deviation and number of seeds of every score, and of PQ per frequency group."
+    table = []
+    for name, recipe in RECIPES.items():
+        for split in by_size([r["split"] for r in records]):
+            runs = [r["metrics"] for r in records_of(records, dataset, name, split)]
             if not runs:
                 continue
-            groups = {
-                g["name"]: [r["groups"][i]["pq"] for r in runs if r["groups"][i]["pq"] is not None]
-                for i, g in enumerate(runs[0]["groups"])
-            }
-            table.append(
-                {
-                    "row": name,
-                    "title": row.title,
-                    "split": split,
-                    "seeds": len(runs),
-                    **{s: spread([r[s] for r in runs]) for s in SCORES},
-                    **{f"pq_{part}": spread([r[part]["pq"] for r in runs]) for part in ("things", "stuff")},
-                    "groups": {k: spread(v) for k, v in groups.items() if v},
-                }
-            )
+            entry = {"row": name, "title": recipe.title, "split": split, "seeds": len(runs)}
+            entry |= {s: spread([r[s] for r in runs]) for s in SCORES}
+            entry |= {f"pq_{part}": spread([r[part]["pq"] for r in runs]) for part in ("things", "stuff")}
+            table.append(entry | {"groups": {k: v for k, v in group_scores(runs).items() if v}})
     return table
 
 
@@ -59,20 +122,13 @@ def format_table(
     table: Sequence[dict],  # from `summarise`
     score: str = "pq",  # which score
 ) -> str:  # Markdown
-    "Rows × splits as a Markdown table."
-    splits = list(
-        dict.fromkeys(e["split"] for e in sorted(table, key=lambda e: -int(e["split"].split("/")[1])))
-    )
+    "Return rows × splits as a Markdown table."
+    splits = by_size([e["split"] for e in table])
+    found = {(e["row"], e["split"]): e[score] for e in table}
     rows = [
-        [
-            row.title,
-            *(
-                cell(next((e[score] for e in table if (e["row"], e["split"]) == (name, s)), None))
-                for s in splits
-            ),
-        ]
-        for name, row in RECIPES.items()
-        if any(e["row"] == name for e in table)
+        [recipe.title, *(cell(found.get((name, s))) for s in splits)]
+        for name, recipe in RECIPES.items()
+        if any((name, s) in found for s in splits)
     ]
     return markdown(["method", *splits], rows)
 
@@ -89,17 +145,17 @@ def markdown(
 def published() -> dict[
     str, dict
 ]:  # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive' -> title, dataset, score, splits, rows
-    "The numbers printed in the paper."
+    "Return the numbers printed in the paper."
     return read_json(data_path("published", "tables.json"))["tables"]
 
 
 def find_table(
     number: str | int,  # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive'
 ) -> dict:  # title, dataset, score, splits, labelled, notes, rows
-    "Look a published table up; DearliError names the nearest for a misspelt one."
+    "Return a published table. Raises DearliError that names the nearest for a misspelt one."
     tables = published()
     if str(number) not in tables:
-        raise DearliError(f"the paper has no table {str(number)!r}: {nearest(str(number), tables)}")
+        raise DearliError(f"the paper has no table {str(number)!r}: {nearest(str(number), tables)}.")
     return tables[str(number)]
 
 
@@ -108,7 +164,7 @@ def published_value(
     score: str,  # which score
     at: int,  # which split
 ) -> float | None:  # percent
-    "One published number; None where there is none."
+    "Return one published number, or None where there is none."
     return line["values"][score][at] if line["values"] and score in line["values"] else None
 
 
@@ -119,86 +175,168 @@ def printed_gain(
     score: str,  # which score
     at: int,  # which split
 ) -> float | None:  # points
-    "The difference of two published numbers; None where one is missing."
+    "Return the difference of two published numbers, or None where one is missing."
     pair = [published_value(lines[r], score, at) if r in lines else None for r in (better, worse)]
     return None if None in pair else pair[0] - pair[1]
 
 # %% ../../nbs/6-study/07_tables.ipynb #33e2ef6d
-def records_of(
-    records: Sequence[dict],  # study records
-    dataset: str,  # of this dataset
-    row: str | None,  # of this row
-    split: str,  # at this split
-) -> list[dict]:  # one per seed
-    "The runs of a row."
-    return [r for r in records if (r.get("dataset"), r["row"], r["split"]) == (dataset, row, split)]
+class NoImages:
+    "A set of images that is not at hand."
+
+    names: tuple[str, ...] = ()
 
 
-def values(
-    records: Sequence[dict],  # study records
+class Unopened(Benchmark):
+    "A dataset without its images, enough to resolve what a row does."
+
+    def describe(self, split: str, seed: int, images: int | None, unlabelled: bool) -> DataConfig:
+        "Return what can be known without the images."
+        return DataConfig(name=self.name, split=split, images=images)
+
+    def labelled(self, split: str, seed: int) -> NoImages:
+        "Return labelled images without their names."
+        return NoImages()
+
+    def training(self, images: int | None) -> NoImages:
+        "Return training images without their names."
+        return NoImages()
+
+    def external_images(self, images: int | None) -> NoImages:
+        "Return images of another set without their names."
+        return NoImages()
+
+
+def unopened(
+    dataset: str,  # see `preset`
+) -> Unopened:
+    "Return a dataset with its published settings, but without its images."
+    own = dataset == EMBEDDED.name
+    return Unopened(
+        name=dataset,
+        taxonomy=EMBEDDED.taxonomy,  # not used
+        splits=(),
+        backbones=EMBEDDED.backbones if own else WEIGHTS,
+        oracles=EMBEDDED.oracles if own else CLIPS,
+        config=preset(dataset),
+        sam=EMBEDDED.sam if own else None,
+    )
+
+# %% ../../nbs/6-study/07_tables.ipynb #c68d34d0
+# what a record knows of its images and the resolved row does not
+UNKNOWN = (*SEEDED, "data.labelled", "data.unlabelled")
+UNLIKE = "{key} is {there!r} and not {wanted!r}"
+
+
+def unlike_preset(
+    record: dict,  # of a row, or of the oracle
+) -> str | None:  # 'train.steps is 3 and not 600'
+    "Return the first setting in which a record differs from its row's, or None if it has the row's settings."
+    bench, there = unopened(record["dataset"]), record.get("config", {})
+    if record["kind"] == "oracle":
+        odd = differences(there, {"val": bench.config.val, "oracles": bench.oracles}, (), UNLIKE)
+        return odd[0] if odd else None
+    wanted = to_dict(resolve(record["row"], record["split"], record["seed"], None, bench))
+    skip = UNKNOWN
+    if record["dataset"] != EMBEDDED.name:
+        # SAM's file has another place on every machine, and its warm-up another precision without a GPU
+        skip = (*UNKNOWN, "masks.checkpoint")
+        if wanted.get("warmup") and there.get("warmup"):
+            wanted["warmup"]["train"]["precision"] = there["warmup"]["train"]["precision"]
+    odd = differences(there, wanted, skip, UNLIKE)
+    return odd[0] if odd else None
+
+
+def of_preset(
+    records: Sequence[dict],  # study or oracle records
     dataset: str,  # of this dataset
+    rows: Sequence[str | None] = (),  # of these rows, for study records
+) -> tuple[list[dict], list[str]]:  # records to show, and a sentence for each that is left out
+    "Separate the records that have the settings of their row from the others."
+    kept, left = [], []
+    for r in records:
+        if r.get("dataset") != dataset or (r["kind"] == "study" and r["row"] not in rows):
+            continue
+        if (odd := unlike_preset(r)) is None:
+            kept.append(r)
+            continue
+        name = (
+            "the oracle's record"
+            if r["kind"] == "oracle"
+            else f"{r['row']} at {r['split']}, seed {r['seed']}"
+        )
+        left.append(f"Left out, since {odd}: {name}.")
+    return kept, left
+
+# %% ../../nbs/6-study/07_tables.ipynb #587e2699
+def compared_cell(
+    records: Sequence[dict],  # study records
+    table: dict,  # from `find_table`
+    line: dict,  # of the table
     score: str,  # which score
-    row: str | None,  # of this row
-    split: str,  # at this split
-) -> dict[int, float]:  # by seed
-    "What was measured."
-    return {r["seed"]: r["metrics"][score] for r in records_of(records, dataset, row, split)}
+    at: int,  # which split
+) -> dict:  # split, published, ours, hardware, difference
+    "Return one published number with ours."
+    place = table["dataset"], line["row"], table["splits"][at]
+    made, theirs = records_of(records, *place), published_value(line, score, at)
+    ours = spread([r["metrics"][score] for r in made]) if made else None
+    return {
+        "split": table["splits"][at],
+        "published": theirs,
+        "ours": ours,
+        "hardware": machines(made),
+        "difference": ours["mean"] - theirs if ours and theirs is not None else None,
+    }
 
 
-def paired_gains(
-    records: Sequence[dict],  # study records
-    dataset: str,  # of this dataset
-    score: str,  # which score
-    better: str,  # row
-    worse: str | None,  # row
-    split: str,  # at this split
-) -> list[float]:  # one per seed that both rows have
-    "Differences of runs that share their seed."
-    a, b = (values(records, dataset, score, row, split) for row in (better, worse))
-    return [a[s] - b[s] for s in sorted(a.keys() & b.keys())]
-
-
-def machines(
-    records: Sequence[dict],  # study records
-) -> list[str]:  # 'Intel Xeon, 2 cores'
-    "What records were made on."
-    chips = {(r["hardware"]["gpu"] or r["hardware"]["cpu"], r["hardware"]["cores"]) for r in records}
-    return sorted(f"{chip}, {cores} cores" for chip, cores in chips)
-
-# %% ../../nbs/6-study/07_tables.ipynb #ff378d7e
 def compare_with_paper(
     number: str | int,  # see `find_table`
     records: Sequence[dict],  # study records
     score: str | None = None,  # one the table prints; None: its own
 ) -> dict:  # title, dataset, score, splits, rows of cells, notes
-    "A published table with our numbers beside it."
+    "Return a published table with our numbers beside it."
     t = find_table(number)
-    score = score or t["score"]
-    rows = []
-    for r in t["rows"]:
-        cells = []
-        for i, split in enumerate(t["splits"]):
-            mine = values(records, t["dataset"], score, r["row"], split)
-            theirs, ours = published_value(r, score, i), spread([*mine.values()]) if mine else None
-            made = records_of(records, t["dataset"], r["row"], split)
-            cells.append(
-                {
-                    "split": split,
-                    "published": theirs,
-                    "ours": ours,
-                    "hardware": machines(made),
-                    "difference": ours["mean"] - theirs if ours and theirs is not None else None,
-                }
-            )
-        rows.append({**{k: r.get(k) for k in ("row", "title", "note")}, "cells": cells})
-    return {
-        "table": str(number),
-        **{k: t[k] for k in ("title", "dataset", "splits", "labelled", "notes")},
-        "score": score,
-        "rows": rows,
-    }
+    score, rows = score or t["score"], []
+    for line in t["rows"]:
+        cells = [compared_cell(records, t, line, score, i) for i in range(len(t["splits"]))]
+        rows.append({**{k: line.get(k) for k in ("row", "title", "note")}, "cells": cells})
+    kept = {k: t[k] for k in ("title", "dataset", "splits", "labelled", "notes")}
+    return {"table": str(number), **kept, "score": score, "rows": rows}
 
 # %% ../../nbs/6-study/07_tables.ipynb #9223800d
+GRID = Template(
+    """\
+<table class="splits"><thead><tr><th rowspan="2">method</th>
+{%- for label, _ in splits %}<th colspan="3" class="split">{{ label }}</th>{% endfor -%}
+</tr><tr>
+{%- for _, titles in splits %}{% for title in titles -%}
+<th{% if loop.first %} class="split"{% endif %}>{{ title }}</th>
+{%- endfor %}{% endfor -%}
+</tr></thead><tbody>
+{%- for (title, over), line in rows -%}
+<tr><td>{{ title }}{% if over %}<br><small>over {{ over }}</small>{% endif %}</td>
+{%- for three in line %}{% for text, columns in three -%}
+<td{% if columns > 1 %} class="{{ 'split ' if loop.first }}quiet" colspan="{{ columns }}"
+{%- elif loop.first %} class="split"{% endif %}>{{ text }}</td>
+{%- endfor %}{% endfor -%}
+</tr>
+{%- endfor -%}
+</tbody></table>""",
+    autoescape=True,
+)
+
+
+def merged(
+    three: tuple[str, str, str],  # texts
+) -> list[tuple[str, int]]:  # text and number of columns
+    "Let 'not run' take the place of the empty cell beside it, and keep a deviation beside its mean."
+    a, b, c = (text.replace("± ", "±\u00a0") for text in three)
+    if (b, c) == ("", "not run"):
+        return [(a, 1), (c, 2)]
+    if (a, b) == ("not run", ""):
+        return [(a, 2), (c, 1)]
+    return [(a, 1), (b, 1), (c, 1)]
+
+
 @dataclass(frozen=True)
 class Grid:
     "A table in which every split has three columns."
@@ -210,64 +348,18 @@ class Grid:
     ]  # leading cells, and three cells a split
 
     def text(self) -> str:  # Markdown
-        "For terminals and files."
-        head = [
-            "method",
-            *["over"] * self.over,
-            *(
-                title if i else f"{label} {title}"
-                for label, titles in self.splits
-                for i, title in enumerate(titles)
-            ),
-        ]
-        return markdown(
-            head, [[*first, *(x for three in cells for x in three)] for first, cells in self.rows]
-        )
+        "Return the table for terminals and files."
+        head = ["method", *["over"] * self.over]
+        for label, (first, *others) in self.splits:
+            head += [f"{label} {first}", *others]
+        return markdown(head, [[*lead, *(x for three in line for x in three)] for lead, line in self.rows])
 
     def page(self) -> str:  # HTML
-        "For notebooks and the site."
-        top = "".join(f'<th colspan="3" class="split">{label}</th>' for label, _ in self.splits)
-        head = "".join(html_cells([(t, 1) for t in titles], "th") for _, titles in self.splits)
-        lines = (
-            f"<tr>{html_first(*first)}{''.join(html_cells(merged(three)) for three in cells)}</tr>"
-            for first, cells in self.rows
-        )
-        return f'<table class="splits"><thead><tr><th rowspan="2">method</th>{top}</tr><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        "Return the table for notebooks and the site."
+        rows = [((*lead, "")[:2], [merged(three) for three in line]) for lead, line in self.rows]
+        return GRID.render(splits=self.splits, rows=rows)
 
-# %% ../../nbs/6-study/07_tables.ipynb #2bce9f39
-def html_first(
-    title: str,  # of a method
-    over: str = "",  # what it is compared with
-) -> str:  # a table cell
-    "The leading cell of a line."
-    return f"<td>{html.escape(title)}{f'<br><small>over {html.escape(over)}</small>' if over else ''}</td>"
-
-
-def html_cells(
-    cells: Sequence[tuple[str, int]],  # text and number of columns
-    kind: str = "td",  # td or th
-) -> str:  # table cells
-    "The cells of a split."
-
-    def one(i, text, columns):
-        marks = ["split"] * (i == 0) + ["quiet"] * (text == "not run")
-        attributes = [f'class="{" ".join(marks)}"'] * bool(marks) + [f'colspan="{columns}"'] * (columns > 1)
-        return f"<{' '.join([kind, *attributes])}>{html.escape(text).replace('± ', '±&nbsp;')}</{kind}>"
-
-    return "".join(one(i, *c) for i, c in enumerate(cells))
-
-
-def merged(
-    three: tuple[str, str, str],  # texts
-) -> list[tuple[str, int]]:  # text and number of columns
-    "Let 'not run' take the place of the empty cell beside it."
-    if three[1:] == ("", "not run"):
-        return [(three[0], 1), ("not run", 2)]
-    if three[:2] == ("not run", ""):
-        return [("not run", 2), (three[2], 1)]
-    return [(x, 1) for x in three]
-
-# %% ../../nbs/6-study/07_tables.ipynb #840ada91
+# %% ../../nbs/6-study/07_tables.ipynb #941f8d59
 LABELS = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "miou": "mIoU"}
 
 
@@ -275,18 +367,19 @@ def beside_text(
     done: dict,  # from `compare_with_paper`
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
-    "Three columns per split: published, ours, difference."
+    "Return three columns per split: published, ours, difference."
 
-    def three(row, c):
+    def three(row: dict, c: dict) -> tuple[str, str, str]:
         paper = "" if c["published"] is None else f"{c['published']:.1f}"
         if row["row"] is None:
             return paper, "", ""
         if c["ours"] is None:
             return paper, "", "not run"
-        return paper, cell(c["ours"]), "" if c["difference"] is None else f"{c['difference']:+.1f}"
+        return paper, cell(c["ours"]), signed(c["difference"])
 
     rows = [((r["title"],), [three(r, c) for c in r["cells"]]) for r in done["rows"]]
-    return with_caption(done, Grid(False, [(s, ("paper", "ours", "Δ")) for s in done["splits"]], rows), page)
+    splits = [(s, ("paper", "ours", "Δ")) for s in done["splits"]]
+    return with_caption(done, Grid(False, splits, rows), page)
 
 
 def with_caption(
@@ -294,115 +387,111 @@ def with_caption(
     grid: Grid,  # its cells
     page: bool,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
-    "A table with its name above and its notes below."
+    "Return a table with its name before and its notes after it."
     return f"{heading(done)}\n\n{grid.page() if page else grid.text()}\n\n{footnotes(done)}".strip()
 
 
 def heading(
     done: dict,  # from `compare_with_paper` or `embedded_table`
 ) -> str:  # 'Table 1. ADE20K panoptic (PQ)'
-    "Name a table."
-    name = (
-        f"Table {done['table']}"
-        if done["table"].isdecimal()
-        else {"naive": "Naive labelling"}.get(done["table"], f"Figure {done['table'][-1]}")
-    )
+    "Return the name of a table."
+    number = done["table"]
+    if number.isdecimal():
+        name = f"Table {number}"
+    else:
+        name = {"naive": "Naive labelling"}.get(number, f"Figure {number[-1]}")
     return f"**{name}. {done['title']} ({LABELS[done['score']]})**"
 
 
 def footnotes(
     done: dict,  # from `compare_with_paper` or `embedded_table`
 ) -> str:  # Markdown list, perhaps empty
-    "What to know about a table."
-    return "\n".join(
-        f"- {n}"
-        for n in (*done["notes"], *(f"{r['title']}: {r['note']}." for r in done["rows"] if r.get("note")))
-    )
-
-# %% ../../nbs/6-study/07_tables.ipynb #4febd0f3
-def embedded_table(
-    number: str | int,  # see `find_table`
-    records: Sequence[dict],  # study records
-    score: str | None = None,  # None: the table's own
-) -> dict:  # as `compare_with_paper`, with gains: `over`, `gain` and `published_gain`
-    "A table of the embedded world, with the published effects beside ours."
-    t = find_table(number)
-    score, lines = score or t["score"], {r["row"]: r for r in t["rows"] if r["row"]}
-    pairs = list(enumerate(EMBEDDED.splits))
-
-    def one(row, i, split):
-        over, mine = lines[row].get("over"), values(records, "shapes", score, row, split)
-        gains = paired_gains(records, "shapes", score, row, over, split)
-        return {
-            "split": split,
-            "published_split": t["splits"][i],
-            "ours": spread([*mine.values()]) if mine else None,
-            "published": None,
-            "gain": spread(gains) if gains else None,
-            "published_gain": printed_gain(lines, row, over, score, i),
-        }
-
-    rows = [
-        {**{k: r.get(k) for k in ("row", "title", "over")}, "cells": [one(row, i, s) for i, s in pairs]}
-        for row, r in lines.items()
-        if f"{RECIPES[row].backbone} {RECIPES[row].size}" in EMBEDDED.backbones
-    ]
-    notes = [
-        f"no number was published for the embedded world; the paper's gains are on {t['dataset']}, split by split from the smallest"
-    ]
-    return {
-        "table": str(number),
-        "title": t["title"] + ", embedded twin",
-        "dataset": "shapes",
-        "score": score,
-        "splits": list(EMBEDDED.splits),
-        "hardware": machines([r for r in records if r.get("dataset") == "shapes"]),
-        "notes": notes,
-        "rows": rows,
-    }
+    "Return what to know about a table."
+    of_rows = [f"{r['title']}: {r['note']}." for r in done["rows"] if r.get("note")]
+    return "\n".join(f"- {n}" for n in (*done["notes"], *of_rows))
 
 
 def signed(
     gain: dict | float | None,  # from `spread`, or a number
 ) -> str:  # '+3.2 ± 0.5'
-    "A difference; empty where there is none."
+    "Return a difference with its sign, or nothing where there is none."
     if gain is None:
         return ""
     if isinstance(gain, float):
         return f"{gain:+.1f}"
     return f"{gain['mean']:+.1f}" + (f" ± {gain['sd']:.1f}" if gain["sd"] is not None else "")
 
+# %% ../../nbs/6-study/07_tables.ipynb #4febd0f3
+def twin_cell(
+    records: Sequence[dict],  # study records
+    table: dict,  # from `find_table`
+    row: str,  # of the table
+    score: str,  # which score
+    at: int,  # which split
+) -> dict:  # split, published_split, ours, published, gain, published_gain
+    "Return one number of the embedded world, with its gain and the paper's."
+    lines, split = {r["row"]: r for r in table["rows"] if r["row"]}, EMBEDDED.splits[at]
+    over = lines[row].get("over")
+    mine = values(records, EMBEDDED.name, score, row, split)
+    gains = paired_gains(records, EMBEDDED.name, score, row, over, split)
+    return {
+        "split": split,
+        "published_split": table["splits"][at],
+        "ours": spread([*mine.values()]) if mine else None,
+        "published": None,
+        "gain": spread(gains) if gains else None,
+        "published_gain": printed_gain(lines, row, over, score, at),
+    }
+
+
+def embedded_table(
+    number: str | int,  # see `find_table`
+    records: Sequence[dict],  # study records
+    score: str | None = None,  # None: the table's own
+) -> dict:  # as `compare_with_paper`, with gains: `over`, `gain` and `published_gain`
+    "Return a table of the embedded world, with the published effects beside ours."
+    t = find_table(number)
+    score, rows = score or t["score"], []
+    for r in t["rows"]:
+        recipe = RECIPES.get(r["row"])
+        if recipe is None or f"{recipe.backbone} {recipe.size}" not in EMBEDDED.backbones:
+            continue
+        cells = [twin_cell(records, t, r["row"], score, i) for i in range(len(EMBEDDED.splits))]
+        rows.append({**{k: r.get(k) for k in ("row", "title", "over")}, "cells": cells})
+    return {
+        "table": str(number),
+        "title": t["title"] + ", embedded twin",
+        "dataset": EMBEDDED.name,
+        "score": score,
+        "splits": list(EMBEDDED.splits),
+        "hardware": machines([r for r in records if r.get("dataset") == EMBEDDED.name]),
+        "notes": [
+            "no number was published for the embedded world; "
+            f"the paper's gains are on {t['dataset']}, split by split from the smallest"
+        ],
+        "rows": rows,
+    }
+
 
 def twin_text(
     done: dict,  # from `embedded_table`
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
-    "Per split: ours, its gain, and the published gain of the same change."
+    "Return per split: ours, its gain, and the published gain of the same change."
     used = [any(r["cells"][i]["ours"] for r in done["rows"]) for i in range(len(done["splits"]))]
     columns = [i for i, u in enumerate(used) if u] or [0]
-    first = done["rows"][0]["cells"]
     names = {r["row"]: r["title"] for r in done["rows"]} | {None: ""}
 
-    def three(c):
+    def three(c: dict) -> tuple[str, str, str]:
         return cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])
 
     rows = [
         ((r["title"], names.get(r["over"], "")), [three(r["cells"][i]) for i in columns])
         for r in done["rows"]
     ]
-    first = done["rows"][0]["cells"]
-    return with_caption(
-        done,
-        Grid(
-            True,
-            [
-                (done["splits"][i], ("ours", "gain", f"paper's, {first[i]['published_split']}"))
-                for i in columns
-            ],
-            rows,
-        ),
-        page,
-    )
+    theirs = [f"paper's, {c['published_split']}" for c in done["rows"][0]["cells"]]
+    splits = [(done["splits"][i], ("ours", "gain", theirs[i])) for i in columns]
+    return with_caption(done, Grid(True, splits, rows), page)
 
 # %% ../../nbs/6-study/07_tables.ipynb #d9a918ec
 def group_table(
@@ -410,22 +499,22 @@ def group_table(
     dataset: str = "shapes",  # of this dataset
     groups: int = 5,  # how many
 ) -> dict:  # 'groups' and, per row of Figure 5, PQ of each
-    "PQ per frequency group of the rows of Figure 5, at the smallest split that was run."
-    t = find_table("figure5")
-    mine = [r for r in records if r.get("dataset") == dataset and r["row"] in {l["row"] for l in t["rows"]}]
-    split = max((r["split"] for r in mine), key=lambda s: int(s.split("/")[1]), default=None)
-    rows, names = [], []
-    for line in t["rows"]:
-        cut = [regroup(r["metrics"], groups) for r in records_of(mine, dataset, line["row"], split)]
-        names = [g["name"] for g in cut[0]] if cut else names
-        seen = [[g["pq"] for g in column if g["pq"] is not None] for column in zip(*cut)]
-        rows.append(
-            {
-                "row": line["row"],
-                "title": RECIPES[line["row"]].title,
-                "groups": [spread(v) if v else None for v in seen],
-            }
-        )
+    "Return PQ per frequency group of the rows of Figure 5, at the smallest split that was run."
+    t, names, rows = find_table("figure5"), [], []
+    wanted = [line["row"] for line in t["rows"]]
+    split = next(
+        iter(
+            by_size(
+                [r["split"] for r in records if (r.get("dataset"), r["row"] in wanted) == (dataset, True)]
+            )
+        ),
+        None,
+    )
+    for row in wanted:
+        runs = [r["metrics"] for r in records_of(records, dataset, row, split)]
+        found = group_scores(runs, groups)
+        names = [*found] or names
+        rows.append({"row": row, "title": RECIPES[row].title, "groups": [*found.values()]})
     return {
         "table": "figure5",
         "title": t["title"].split(",")[0],
@@ -441,28 +530,25 @@ def group_table(
 def group_text(
     done: dict,  # from `group_table`
 ) -> str:  # Markdown
-    "Rows × frequency groups."
-    rows = [
-        [r["title"], *(cell(g) for g in r["groups"])]
-        if r["groups"]
-        else [r["title"], *["not run"] * len(done["groups"])]
-        for r in done["rows"]
-    ]
+    "Return rows × frequency groups."
+    nothing = ["not run"] * len(done["groups"])
+    rows = [[r["title"], *([cell(g) for g in r["groups"]] or nothing)] for r in done["rows"]]
     where = f"{heading(done)} on {done['dataset']}" + (f", {done['split']}" if done["split"] else "")
-    return f"{where}\n\n{markdown(['method', *done['groups']], rows) if done['groups'] else 'not run'}\n\n{footnotes(done)}".strip()
+    body = markdown(["method", *done["groups"]], rows) if done["groups"] else "not run"
+    return f"{where}\n\n{body}\n\n{footnotes(done)}".strip()
 
 # %% ../../nbs/6-study/07_tables.ipynb #5357e58e
 def oracle_table(
     records: Sequence[dict],  # oracle records
     dataset: str = "shapes",  # of this dataset
 ) -> dict:  # rows with PQ of all classes, things and stuff
-    "PQ with ground-truth masks of every backbone that was tried (Figure 3)."
-    t, mine = find_table("figure3"), [r for r in records if r["kind"] == "oracle" and r["dataset"] == dataset]
-    rows = [
-        {"title": title, **{part: s[part]["pq"] for part in ("all", "things", "stuff")}}
-        for r in mine
-        for title, s in r["scores"].items()
-    ]
+    "Return PQ with ground-truth masks of every backbone that was tried (Figure 3)."
+    t = find_table("figure3")
+    mine = [r for r in records if (r["kind"], r["dataset"]) == ("oracle", dataset)]
+    rows = []
+    for r in mine:
+        for title, s in r["scores"].items():
+            rows.append({"title": title, **{part: s[part]["pq"] for part in ("all", "things", "stuff")}})
     return {
         "table": "figure3",
         "title": t["title"].rsplit(",", 1)[0],
@@ -477,12 +563,30 @@ def oracle_table(
 def oracle_text(
     done: dict,  # from `oracle_table`
 ) -> str:  # Markdown
-    "Backbones × parts."
+    "Return backbones × parts."
     rows = [[r["title"], *(f"{r[part]:.1f}" for part in ("all", "things", "stuff"))] for r in done["rows"]]
     body = markdown(["backbone", "all", "things", "stuff"], rows) if rows else "not run"
     return f"{heading(done)} on {done['dataset']}\n\n{body}\n\n{footnotes(done)}".strip()
 
 # %% ../../nbs/6-study/07_tables.ipynb #246757b2
+def check_choice(
+    table: dict,  # from `find_table`
+    number: str | int,  # its number
+    dataset: str | None,  # that was asked for
+    score: str | None,  # that was asked for
+) -> None:
+    "Raise DearliError if a table is about another dataset, or prints another score, than was asked for."
+    own = table["dataset"]
+    if dataset not in (None, EMBEDDED.name, own):
+        raise DearliError(f"table {number} is about {own}, not {dataset}: choose {own} or {EMBEDDED.name}.")
+    known = {s for r in table["rows"] for s in r["values"] or ()} | {table["score"]}
+    if dataset == EMBEDDED.name:
+        known |= set(SCORES)
+    if score not in (None, *known):
+        choose = ", ".join(sorted(known))
+        raise DearliError(f"table {number} prints no {score} on {dataset or own}: choose {choose}.")
+
+
 def study_tables(
     number: str | int,  # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive'
     records: Sequence[dict],  # study records; of Figure 3 oracle records
@@ -490,25 +594,18 @@ def study_tables(
     score: str | None = None,  # None: the table's own
     page: bool = False,  # lay splits out in HTML, for notebooks and the site?
 ) -> tuple[dict, str]:  # everything, and Markdown
-    "A table of the paper with our numbers; DearliError for another dataset or score than it has."
+    "Return a table of the paper with our numbers. Raises DearliError for a dataset or score that it does not have."
     t = find_table(number)
-    if dataset not in (None, "shapes", t["dataset"]):
-        raise DearliError(
-            f"table {number} is about {t['dataset']}, not {dataset}: choose {t['dataset']} or shapes"
-        )
-    known = (
-        {s for r in t["rows"] for s in r["values"] or ()}
-        | {t["score"]}
-        | (set(SCORES) if dataset == "shapes" else set())
-    )
-    if score not in (None, *known):
-        raise DearliError(
-            f"table {number} prints no {score} on {dataset or t['dataset']}: choose {', '.join(sorted(known))}"
-        )
+    check_choice(t, number, dataset, score)
+    name = dataset or t["dataset"]
+    kept, left = of_preset(records, name, [r["row"] for r in t["rows"]])
     if str(number) == "figure3":
-        return (done := oracle_table(records, dataset or t["dataset"])), oracle_text(done)
-    if str(number) == "figure5":
-        return (done := group_table(records, dataset or t["dataset"])), group_text(done)
-    if dataset == "shapes":
-        return (done := embedded_table(number, records, score)), twin_text(done, page)
-    return (done := compare_with_paper(number, records, score)), beside_text(done, page)
+        done, write = oracle_table(kept, name), oracle_text
+    elif str(number) == "figure5":
+        done, write = group_table(kept, name), group_text
+    elif dataset == EMBEDDED.name:
+        done, write = embedded_table(number, kept, score), partial(twin_text, page=page)
+    else:
+        done, write = compare_with_paper(number, kept, score), partial(beside_text, page=page)
+    done["notes"] = [*done["notes"], *left]
+    return done, write(done)
