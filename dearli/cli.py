@@ -103,7 +103,7 @@ def new_name(
     if verb == "oracle" and (not row or row.startswith("--") and row != "--help"):
         return "`dearli oracle` takes a dataset file now: for the study, it is `dearli study oracle`."
     if verb in STUDY_VERBS and row and not Path(row).exists():
-        from dearli.study.run import RECIPES
+        from dearli.study.recipes import RECIPES
 
         if row in RECIPES:
             return f"rows of the study have moved: it is `dearli study {verb} {row}` now."
@@ -176,7 +176,8 @@ def explain_os_error(
 ) -> str:
     "Say in one sentence which file could not be used, and what helps."
     if error.errno == ENOSPC:
-        return f"the disk is full{f', writing {error.filename}' if error.filename else ''}: free some space, then give the same command again."
+        where = f", writing {error.filename}" if error.filename else ""
+        return f"the disk is full{where}: free some space, then give the same command again."
     name = f"{error.filename}: " if error.filename else ""
     return f"{name}{error.strerror or error}: check the path and its permissions."
 

@@ -54,7 +54,8 @@ def frequency_groups(
 ) -> list[Group]:  # groups, rarest first
     "Return classes sorted by frequency and cut into groups of equal size (Figure 5)."
     parts = cut(torch.argsort(counts, stable=True).tolist(), groups)
-    return [replace(g, images=(int(counts[g.classes[0]]), int(counts[g.classes[-1]]))) for g in parts]
+    number = counts.tolist()
+    return [replace(g, images=(number[g.classes[0]], number[g.classes[-1]])) for g in parts]
 
 
 def cut(

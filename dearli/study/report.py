@@ -6,53 +6,49 @@
 from __future__ import annotations
 
 import base64
-import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..world.scenes import ShapesScenes, shapes_partition
+from jinja2 import Environment
+from markupsafe import Markup
+
+from ..evaluate import segment
 from ..io import atomic_write
 from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
-from ..world.scenes import SHAPES
 from ..show import Drawing, bars, curves, dots, side_by_side
 from .benchmarks import EMBEDDED
 from .recipes import StudyConfig, find_recipe
 from .run import oracle_check, run_name, run_row, train_row
 from ..train import read_snapshots
-from ..evaluation import segment
+from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0
-__all__ = ['STYLE', 'QUICK_ROWS', 'STORY', 'class_bars', 'group_bars', 'scene_grid', 'pseudo_history', 'pseudo_quality',
-           'quality_of', 'figure_html', 'table_html', 'write_page', 'footnote', 'oracle_section', 'study_report',
+__all__ = ['PAGE', 'FIGURE', 'TABLE', 'FOOT', 'CAPTIONS', 'QUICK_ROWS', 'class_bars', 'group_bars', 'scene_grid',
+           'pseudo_history', 'pseudo_quality', 'quality_of', 'render', 'figure_html', 'number', 'table_html',
+           'write_page', 'footnote', 'group_caption', 'oracle_section', 'pseudo_section', 'study_report', 'scores_line',
            'quickstart', 'score_table']
 
 # %% ../../nbs/6-study/09_report.ipynb #5d244821
 def class_bars(
     records: Sequence[dict],  # study records, one per row
 ) -> Drawing:  # PQ of every class, rarest first, one colour a method
-    "PQ per class, rare classes first."
-    order = [c for g in records[0]["metrics"]["groups"] for c in g["classes"]]
-    table = {
-        SHAPES.names[c]: {find_recipe(r["row"]).title: r["metrics"]["per_class"]["pq"][c] for r in records}
-        for c in order
-    }
-    return dots(
-        table,
-        title="PQ per class, rarest first",
-        bands=[(g["name"], len(g["classes"])) for g in records[0]["metrics"]["groups"]],
-    )
+    "Draw PQ per class, rare classes first."
+    groups = records[0]["metrics"]["groups"]
+    pq = {find_recipe(r["row"]).title: r["metrics"]["per_class"]["pq"] for r in records}
+    order = [c for g in groups for c in g["classes"]]
+    table = {SHAPES.names[c]: {title: scores[c] for title, scores in pq.items()} for c in order}
+    bands = [(g["name"], len(g["classes"])) for g in groups]
+    return dots(table, title="PQ per class, rarest first", bands=bands)
 
 
 def group_bars(
     records: Sequence[dict],  # study records, one per row
 ) -> Drawing:  # PQ of every frequency group
-    "PQ per frequency group (Figure 5)."
+    "Draw PQ per frequency group (Figure 5)."
     names = [g["name"] for g in records[0]["metrics"]["groups"]]
-    table = {
-        n: {find_recipe(r["row"]).title: r["metrics"]["groups"][i]["pq"] for r in records}
-        for i, n in enumerate(names)
-    }
+    pq = {find_recipe(r["row"]).title: [g["pq"] for g in r["metrics"]["groups"]] for r in records}
+    table = {n: {title: scores[i] for title, scores in pq.items()} for i, n in enumerate(names)}
     return bars(table, title="PQ by class frequency", width=7)
 
 # %% ../../nbs/6-study/09_report.ipynb #a6d4b35e
@@ -64,25 +60,19 @@ def scene_grid(
     runs: Path,  # run folders
     scenes: Sequence[int] = (1, 4, 6),  # validation scenes
 ) -> Drawing:  # one line a scene: image, truth, every method
-    "What each method makes of a few validation scenes."
+    "Draw what each method makes of a few validation scenes."
     examples = [ShapesScenes(scenes, split="val")[i] for i in range(len(scenes))]
-    models = {
-        find_recipe(n).title: (
-            train_row(n, split, seed, cfg, runs, progress=False),
-            find_recipe(n).eval_alpha,
-        )
-        for n in rows
-    }
-    found = {t: segment(m.eval(), [e.image for e in examples], alpha)[0] for t, (m, alpha) in models.items()}
+    images, found = [e.image for e in examples], {}
+    for name in rows:
+        model = train_row(name, split, seed, cfg, runs, progress=False)
+        recipe = find_recipe(name)
+        found[recipe.title] = segment(model.eval(), images, recipe.eval_alpha)[0]
     panels = {}
     for i, e in enumerate(examples):
         blank = " " * i  # titles must differ; only the first line shows them
-        panels |= {
-            blank + "scene": e.image,
-            blank + "ground truth": (e.image, e.panoptic),
-            **{blank + t: (e.image, p[i]) for t, p in found.items()},
-        }
-    return side_by_side(panels, SHAPES, columns=2 + len(models), names=True)
+        panels |= {blank + "scene": e.image, blank + "ground truth": (e.image, e.panoptic)}
+        panels |= {blank + title: (e.image, results[i]) for title, results in found.items()}
+    return side_by_side(panels, SHAPES, columns=2 + len(found), names=True)
 
 
 def pseudo_history(
@@ -94,13 +84,13 @@ def pseudo_history(
     probe: int = 0,  # which probe scene
     columns: int = 7,  # moments shown, the truth included
 ) -> Drawing:  # pseudo-labels over time, then the truth
-    "How the pseudo-labels of one unlabelled scene develop."
+    "Draw how the pseudo-labels of one unlabelled scene develop."
     history = read_snapshots(Path(runs) / run_name(name, split, seed))
     scene, steps = EMBEDDED.probe(split, seed, cfg.probe)[probe], sorted(history)
-    keep = sorted({steps[round(i * (len(steps) - 1) / (columns - 2))] for i in range(columns - 1)})
-    panels = {f"step {s}": (scene.image, history[s][probe]) for s in keep} | {
-        "truth (unseen)": (scene.image, scene.panoptic)
-    }
+    stride = (len(steps) - 1) / (columns - 2)
+    keep = sorted({steps[round(i * stride)] for i in range(columns - 1)})
+    panels = {f"step {s}": (scene.image, history[s][probe]) for s in keep}
+    panels["truth (not used)"] = (scene.image, scene.panoptic)
     return side_by_side(panels, SHAPES, columns=len(panels))
 
 # %% ../../nbs/6-study/09_report.ipynb #ddabcefd
@@ -111,7 +101,7 @@ def pseudo_quality(
     cfg: StudyConfig,  # probe scenes
     runs: Path,  # run folders
 ) -> Drawing:  # PQ of the pseudo-labels against steps
-    "How good the pseudo-labels of the probe scenes are as training goes on; possible only because their truth is known here."
+    "Draw how good the pseudo-labels of the probe scenes are, possible only where their truth is known."
     truth, series = [e.panoptic for e in EMBEDDED.probe(split, seed, cfg.probe)], {}
     for name in rows:
         history = read_snapshots(Path(runs) / run_name(name, split, seed))
@@ -124,83 +114,104 @@ def quality_of(
     predictions: Sequence[Panoptic],  # results
     truths: Sequence[Panoptic],  # their truth
 ) -> float:  # percent
-    "PQ of a few maps."
+    "Return the PQ of a few maps."
     quality = PanopticQuality(SHAPES)
     for p, t in zip(predictions, truths):
         quality.update(p, t)
     return quality.compute().all.pq
 
 # %% ../../nbs/6-study/09_report.ipynb #52da470a
-STYLE = """
-:root{color-scheme:light dark}body{font:16px/1.55 system-ui,sans-serif;max-width:68rem;margin:0 auto;padding:1.5rem 1rem 4rem;color:#222;background:#fff}
-h1{font-size:1.9rem;margin:.2em 0}h2{font-size:1.25rem;margin:2.2em 0 .4em}p.lead{font-size:1.1rem;color:#555;margin-top:0}
-figure{margin:1rem 0;overflow-x:auto}figure img{display:block;max-width:100%;min-width:min(100%,38rem);height:auto;background:#fff;border-radius:6px}figcaption{color:#555;font-size:.92rem;margin-top:.3rem}
-table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}th,td{padding:.35rem .8rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600}.scroll{overflow-x:auto}small{color:#666}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#17181b}p.lead,figcaption,small{color:#aaa}th,td{border-color:#3a3c40}}
+PAGE = """\
+<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
+  color: #222; background: #fff }
+h1 { font-size: 1.9rem; margin: .2em 0 }
+h2 { font-size: 1.25rem; margin: 2.2em 0 .4em }
+p.lead { font-size: 1.1rem; color: #555; margin-top: 0 }
+figure { margin: 1rem 0; overflow-x: auto }
+figure img { display: block; max-width: 100%; min-width: min(100%, 38rem); height: auto; background: #fff;
+  border-radius: 6px }
+figcaption { color: #555; font-size: .92rem; margin-top: .3rem }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
+th:first-child, td:first-child { text-align: left }
+tr.best td { font-weight: 600 }
+.scroll { overflow-x: auto }
+small { color: #666 }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #17181b }
+  p.lead, figcaption, small { color: #aaa }
+  th, td { border-color: #3a3c40 }
+}
+</style>
+<h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
+{% for heading, content in sections %}<section><h2>{{ heading }}</h2>{{ content }}</section>
+{% endfor %}</html>
 """
+FIGURE = """\
+<figure><img alt="{{ caption }}" src="data:{{ kind }};base64,{{ data }}">
+<figcaption>{{ caption }}</figcaption></figure>"""
+TABLE = """\
+<div class="scroll"><table>
+<tr>{% for h in head %}<th>{{ h }}</th>{% endfor %}</tr>
+{% for best, cells in rows %}<tr{% if best %} class="best"{% endif %}>
+{%- for c in cells %}<td>{{ c }}</td>{% endfor %}</tr>
+{% endfor %}</table></div>
+<p><small>{{ note }}</small></p>"""
+FOOT = """\
+<p><small>{{ r.date }} · {{ r.hardware.gpu or r.hardware.cpu }}, {{ r.hardware.cores }} cores
+· commit {{ r.commit }} · {% for name, v in r.versions.items() %}{{ name }} {{ v }}
+{{- ", " if not loop.last }}{% endfor %}</small></p>"""
+
+
+def render(
+    template: str,  # Jinja
+    **names,  # what it shows
+) -> Markup:  # HTML, which later templates take as it is
+    "Fill a template in; text is escaped, results of this function are not."
+    return Markup(Environment(autoescape=True).from_string(template).render(**names))
 
 
 def figure_html(
     drawing: Drawing,  # what to show
     caption: str,  # under it; also the alternative text
     path: Path,  # where the figure is kept as a file, without suffix
-) -> str:  # a figure element with the picture inside
-    "Keep a figure as a file and put it into the page."
+) -> Markup:  # a figure element with the picture inside
+    "Keep a figure as a file and return it as an element of the page."
     kind, data = drawing.encoded(dpi=110)
     with atomic_write(path.with_suffix(".png" if kind == "image/png" else ".jpg"), "wb") as f:
         f.write(data)
-    source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+    return render(FIGURE, caption=caption, kind=kind, data=base64.b64encode(data).decode())
+
+# %% ../../nbs/6-study/09_report.ipynb #ea24c010
+def number(
+    score: float | None,  # percent
+) -> str:
+    "Return a score with one digit, or a dash where there is none."
+    return "-" if score is None else f"{score:.1f}"
 
 
 def table_html(
     records: Sequence[dict],  # study records, one per row
-) -> str:  # a table element, the best PQ in bold
-    "The scores of every method."
-    head = (
-        "method",
-        "PQ",
-        "SQ",
-        "RQ",
-        "mIoU",
-        "PQ things",
-        "PQ stuff",
-        *(f"PQ {g['name']}" for g in records[0]["metrics"]["groups"]),
-        "training",
-    )
-    best, lines = max(r["metrics"]["pq"] for r in records), []
+) -> Markup:  # a table element, the best PQ in bold
+    "Return the scores of every method as an element of the page."
+    best = max(r["metrics"]["pq"] for r in records)
+    head = ["method", "PQ", "SQ", "RQ", "mIoU", "PQ things", "PQ stuff"]
+    head += [f"PQ {g['name']}" for g in records[0]["metrics"]["groups"]]
+    rows = []
     for r in records:
         m = r["metrics"]
-        scores = (
-            m["pq"],
-            m["sq"],
-            m["rq"],
-            m["miou"],
-            m["things"]["pq"],
-            m["stuff"]["pq"],
-            *(g["pq"] for g in m["groups"]),
-        )
-        cells = [
-            html.escape(find_recipe(r["row"]).title),
-            *("-" if s is None else f"{s:.1f}" for s in scores),
-            f"{r['time']['train_seconds']:.0f} s",
-        ]
-        lines.append(
-            f"<tr{' class=best' if m['pq'] == best else ''}>"
-            + "".join(f"<td>{c}</td>" for c in cells)
-            + "</tr>"
-        )
-    return (
-        "<div class=scroll><table><tr>"
-        + "".join(f"<th>{h}</th>" for h in head)
-        + "</tr>"
-        + "".join(lines)
-        + "</table></div>"
-    )
+        scores = [*(m[k] for k in ("pq", "sq", "rq", "miou")), m["things"]["pq"], m["stuff"]["pq"]]
+        scores += [g["pq"] for g in m["groups"]]
+        took = f"{r['time']['train_seconds']:.0f} s"
+        rows.append((m["pq"] == best, [find_recipe(r["row"]).title, *map(number, scores), took]))
+    note = "Percent; one run of each method, so small differences may be chance."
+    return render(TABLE, head=[*head, "training"], rows=rows, note=note)
 
-# %% ../../nbs/6-study/09_report.ipynb #ea24c010
+
 def write_page(
     path: str | Path,  # report.html
     title: str,  # heading
@@ -208,45 +219,72 @@ def write_page(
     sections: Sequence[tuple[str, str]],  # heading and HTML of each section
 ) -> Path:  # the file
     "Write a self-contained page, whole or not at all."
-    body = "".join(f"<section><h2>{html.escape(h)}</h2>{content}</section>" for h, content in sections)
     with atomic_write(path) as f:
-        f.write(
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{html.escape(title)}</title><style>{STYLE}</style><h1>{html.escape(title)}</h1><p class=lead>{html.escape(lead)}</p>{body}</html>\n"
-        )
+        f.write(render(PAGE, title=title, lead=lead, sections=sections))
     return Path(path)
 
 
 def footnote(
     record: dict,  # any record of the run
-) -> str:  # HTML
-    "What the numbers were made with."
-    h, v = record["hardware"], ", ".join(f"{k} {n}" for k, n in record["versions"].items())
-    return f"<p><small>{html.escape(record['date'])} · {html.escape(str(h['gpu'] or h['cpu']))}, {h['cores']} cores · commit {html.escape(str(record['commit']))} · {html.escape(v)}</small></p>"
+) -> Markup:  # HTML
+    "Return what the numbers were made with."
+    return render(FOOT, r=record)
+
+# %% ../../nbs/6-study/09_report.ipynb #a095acae
+CAPTIONS = {
+    "oracle": "Ground-truth masks, named zero-shot by each frozen CLIP from mask-pooled features (Figure 3).",
+    "pseudo": "The teacher's pseudo-labels of one unlabelled scene during training, and the truth.",
+    "quality": "PQ of the pseudo-labels on a few unlabelled scenes, whose truth is used only for this curve.",
+    "classes": "PQ of every class, rarest first.",
+}
+
+
+def group_caption(
+    records: Sequence[dict],  # study records, one per row
+) -> str:
+    "Return where the last method gains most over the first, in the numbers of the figure."
+    first, last = records[0], records[-1]
+    pairs = zip(first["metrics"]["groups"], last["metrics"]["groups"])
+    gains = {b["name"]: b["pq"] - a["pq"] for a, b in pairs if None not in (a["pq"], b["pq"])}
+    text = "Mean PQ of the classes of each frequency group (Figure 5)."
+    if len(records) < 2 or not gains:
+        return text
+    ahead, most = sum(g > 0 for g in gains.values()), max(gains, key=gains.get)
+    better, worse = (find_recipe(r["row"]).title for r in (last, first))
+    found = f"{better} is ahead of {worse} in {ahead} of {len(gains)} groups"
+    return f"{text} {found}; the largest difference is {gains[most]:+.1f} points, among the {most} classes."
 
 # %% ../../nbs/6-study/09_report.ipynb #a6b32ed5
 QUICK_ROWS = ("m2f-lang-ssl", "dear", "dearli")
-STORY = {
-    "oracle": "Ground-truth masks, named zero-shot by each frozen CLIP from mask-pooled features (Figure 3): what recognition alone can reach, before any training.",
-    "scenes": "Validation scenes: image, ground truth and the prediction of every method. All methods saw the same 16 labelled scenes.",
-    "pseudo": "The teacher's pseudo-labels of one unlabelled scene as training goes on, and the truth, which training never sees.",
-    "quality": "PQ of the pseudo-labels on a few unlabelled scenes whose truth is known here, though never used in training.",
-    "groups": "Language helps most where labels are fewest: mean PQ of the rare, medium and common classes (Figure 5).",
-    "classes": "PQ of every class, rarest first.",
-}
 
 
 def oracle_section(
     cfg: StudyConfig,  # validation size
     figures: Path,  # folder of the figures
-) -> tuple[str, dict]:  # HTML and record content
-    "The oracle check of all embedded CLIPs."
+) -> Markup:  # HTML
+    "Return the oracle check of all embedded CLIPs as a figure."
     scores = oracle_check(cfg.val)
-    drawing = bars(
-        {title: {k: s[k]["pq"] for k in ("all", "things", "stuff")} for title, s in scores.items()},
-        ylabel="PQ with true masks",
-    )
-    return figure_html(drawing, STORY["oracle"], figures / "oracle"), scores
+    parts = {title: {k: s[k]["pq"] for k in ("all", "things", "stuff")} for title, s in scores.items()}
+    return figure_html(bars(parts, ylabel="PQ with true masks"), CAPTIONS["oracle"], figures / "oracle")
+
+
+def pseudo_section(
+    rows: Sequence[str],  # rows that were run
+    split: str,  # labelled share
+    seed: int,  # of the runs
+    cfg: StudyConfig,  # as they were trained
+    runs: Path,  # run folders
+    figures: Path,  # folder of the figures
+) -> Markup:  # HTML
+    "Return the pseudo-labels of every semi-supervised row over time, and their quality."
+    learners, parts = [n for n in rows if find_recipe(n).unlabelled], []
+    for name in learners:
+        caption = f"{find_recipe(name).title}. {CAPTIONS['pseudo']}"
+        drawing = pseudo_history(name, split, seed, cfg, runs)
+        parts.append(figure_html(drawing, caption, figures / f"pseudo_{name}"))
+    drawing = pseudo_quality(learners, split, seed, cfg, runs)
+    parts.append(figure_html(drawing, CAPTIONS["quality"], figures / "pseudo_quality"))
+    return Markup("").join(parts)
 
 
 def study_report(
@@ -259,43 +297,31 @@ def study_report(
 ) -> Path:  # the page
     "Write the page for finished runs."
     records = [run_row(name, split, seed, cfg, runs, progress=False) for name in rows]
-    figures = out / "figures"
-    oracle, _ = oracle_section(cfg, figures)
-    learners = [n for n in rows if find_recipe(n).unlabelled]
-    pseudo = "".join(
-        figure_html(
-            pseudo_history(n, split, seed, cfg, runs),
-            f"{find_recipe(n).title}. {STORY['pseudo']}",
-            figures / f"pseudo_{n}",
-        )
-        for n in learners
-    )
-    pseudo += figure_html(
-        pseudo_quality(learners, split, seed, cfg, runs), STORY["quality"], figures / "pseudo_quality"
-    )
-    lead = f"{len(shapes_partition(split, seed)[0])} labelled scenes, the rest of {cfg.scenes} unlabelled; scored on {cfg.val} validation scenes of the embedded world."
-    return write_page(
-        out / "report.html",
-        "DEARLi in miniature",
-        lead,
-        [
-            ("Scores", table_html(records)),
-            ("What CLIP knows before training", oracle),
-            (
-                "Scenes",
-                figure_html(scene_grid(rows, split, seed, cfg, runs), STORY["scenes"], figures / "scenes"),
-            ),
-            ("Pseudo-labels over time", pseudo),
-            (
-                "Rare and common classes",
-                figure_html(group_bars(records), STORY["groups"], figures / "groups")
-                + figure_html(class_bars(records), STORY["classes"], figures / "classes"),
-            ),
-            ("Made with", footnote(records[-1])),
-        ],
-    )
+    figures, few = out / "figures", len(shapes_partition(split, seed)[0])
+    scenes = f"Validation scenes: image, truth, and the result of every method, all trained on the same {few}"
+    grid = scene_grid(rows, split, seed, cfg, runs)
+    groups = figure_html(group_bars(records), group_caption(records), figures / "groups")
+    classes = figure_html(class_bars(records), CAPTIONS["classes"], figures / "classes")
+    sections = [
+        ("Scores", table_html(records)),
+        ("What CLIP knows before training", oracle_section(cfg, figures)),
+        ("Scenes", figure_html(grid, f"{scenes} labelled scenes.", figures / "scenes")),
+        ("Pseudo-labels over time", pseudo_section(rows, split, seed, cfg, runs, figures)),
+        ("Rare and common classes", groups + classes),
+        ("Made with", footnote(records[-1])),
+    ]
+    lead = f"{few} labelled scenes, the rest of {cfg.scenes} unlabelled; "
+    lead += f"scored on {cfg.val} validation scenes of the embedded world."
+    return write_page(out / "report.html", "DEARLi in miniature", lead, sections)
 
 # %% ../../nbs/6-study/09_report.ipynb #a6820e2e
+def scores_line(
+    scores: dict[str, float],  # name -> percent
+) -> str:
+    "Return a few scores as a line for the terminal."
+    return "   ".join(f"{name} {value:5.1f}" for name, value in scores.items())
+
+
 def quickstart(
     out: str | Path = "runs/quickstart",  # run folder
     rows: Sequence[str] = QUICK_ROWS,  # what to run
@@ -303,29 +329,23 @@ def quickstart(
     seed: int = 0,  # of everything random
     cfg: StudyConfig = StudyConfig(),  # sizes and steps
     progress: bool = True,  # show bars
-    say=print,  # where progress is told
+    say: Callable[[str], object] = print,  # where progress is told
 ) -> dict:  # {'table': Markdown, 'report': path, 'records': [...]}
     "Run the embedded study in miniature and write the page; resumes what was cut off."
-    out = Path(out)
-    say(f"1/{len(rows) + 2}  oracle check: can CLIP name perfect masks? ({cfg.val} scenes)")
+    out, last, records = Path(out), len(rows) + 2, []
+    say(f"1/{last}  oracle check: can CLIP name perfect masks? ({cfg.val} scenes)")
     for title, s in oracle_check(cfg.val).items():
-        say(
-            f"      {title:12} PQ {s['all']['pq']:5.1f}   things {s['things']['pq']:5.1f}   stuff {s['stuff']['pq']:5.1f}"
-        )
-    records = []
+        parts = {"PQ": s["all"]["pq"], "things": s["things"]["pq"], "stuff": s["stuff"]["pq"]}
+        say(f"      {title:12} {scores_line(parts)}")
     for i, name in enumerate(rows):
-        say(
-            f"{i + 2}/{len(rows) + 2}  {find_recipe(name).title}: {cfg.train.steps} steps on {split} of the labels"
-            + (
-                f", after {cfg.warmup_steps} steps of warm-up on SAM masks"
-                if find_recipe(name).warmup
-                else ""
-            )
-        )
+        recipe = find_recipe(name)
+        does = f"{recipe.title}: {cfg.train.steps} steps on {split} of the labels"
+        first = f", after {cfg.warmup_steps} steps of warm-up on SAM masks" if recipe.warmup else ""
+        say(f"{i + 2}/{last}  {does}{first}")
         records.append(run_row(name, split, seed, cfg, out, progress=progress))
         m = records[-1]["metrics"]
-        say(f"      PQ {m['pq']:.1f}   SQ {m['sq']:.1f}   RQ {m['rq']:.1f}   mIoU {m['miou']:.1f}")
-    say(f"{len(rows) + 2}/{len(rows) + 2}  report")
+        say(f"      {scores_line({'PQ': m['pq'], 'SQ': m['sq'], 'RQ': m['rq'], 'mIoU': m['miou']})}")
+    say(f"{last}/{last}  report")
     page = study_report(rows, split, seed, cfg, out, out)
     return {"table": score_table(records), "report": str(page), "records": records}
 
@@ -333,16 +353,12 @@ def quickstart(
 def score_table(
     records: Sequence[dict],  # one per row
 ) -> str:  # aligned text
-    "The table for the terminal."
-    groups = [g["name"] for g in records[0]["metrics"]["groups"]]
-    lines = [
-        f"{'method':28}{'PQ':>7}{'SQ':>7}{'RQ':>7}{'mIoU':>7}" + "".join(f"{'PQ ' + g:>12}" for g in groups)
-    ]
+    "Return the table for the terminal."
+    head = f"{'method':28}{'PQ':>7}{'SQ':>7}{'RQ':>7}{'mIoU':>7}"
+    lines = [head + "".join(f"{'PQ ' + g['name']:>12}" for g in records[0]["metrics"]["groups"])]
     for r in records:
         m = r["metrics"]
-        lines.append(
-            f"{find_recipe(r['row']).title:28}"
-            + "".join(f"{m[k]:7.1f}" for k in ("pq", "sq", "rq", "miou"))
-            + "".join(f"{'-' if g['pq'] is None else format(g['pq'], '.1f'):>12}" for g in m["groups"])
-        )
+        scores = "".join(f"{m[k]:7.1f}" for k in ("pq", "sq", "rq", "miou"))
+        groups = "".join(f"{number(g['pq']):>12}" for g in m["groups"])
+        lines.append(f"{find_recipe(r['row']).title:28}{scores}{groups}")
     return "\n".join(lines)

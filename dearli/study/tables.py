@@ -478,19 +478,19 @@ def twin_text(
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
     "Return per split: ours, its gain, and the published gain of the same change."
-    used = [any(r["cells"][i]["ours"] for r in done["rows"]) for i in range(len(done["splits"]))]
-    columns = [i for i, u in enumerate(used) if u] or [0]
-    names = {r["row"]: r["title"] for r in done["rows"]} | {None: ""}
+    every = range(len(done["splits"]))
+    columns = [i for i in every if any(r["cells"][i]["ours"] for r in done["rows"])] or [0]
+    names = {None: "", **{r["row"]: r["title"] for r in done["rows"]}}
 
-    def three(c: dict) -> tuple[str, str, str]:
-        return cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])
-
-    rows = [
-        ((r["title"], names.get(r["over"], "")), [three(r["cells"][i]) for i in columns])
-        for r in done["rows"]
-    ]
-    theirs = [f"paper's, {c['published_split']}" for c in done["rows"][0]["cells"]]
-    splits = [(done["splits"][i], ("ours", "gain", theirs[i])) for i in columns]
+    rows = []
+    for r in done["rows"]:
+        cells = [r["cells"][i] for i in columns]
+        ours = [cell(c["ours"]) if c["ours"] else "not run" for c in cells]
+        theirs = [signed(c["published_gain"]) for c in cells]
+        line = list(zip(ours, [signed(c["gain"]) for c in cells], theirs))
+        rows.append(((r["title"], names.get(r["over"], "")), line))
+    there = [f"paper's, {c['published_split']}" for c in done["rows"][0]["cells"]]
+    splits = [(done["splits"][i], ("ours", "gain", there[i])) for i in columns]
     return with_caption(done, Grid(True, splits, rows), page)
 
 # %% ../../nbs/6-study/07_tables.ipynb #d9a918ec
@@ -502,14 +502,8 @@ def group_table(
     "Return PQ per frequency group of the rows of Figure 5, at the smallest split that was run."
     t, names, rows = find_table("figure5"), [], []
     wanted = [line["row"] for line in t["rows"]]
-    split = next(
-        iter(
-            by_size(
-                [r["split"] for r in records if (r.get("dataset"), r["row"] in wanted) == (dataset, True)]
-            )
-        ),
-        None,
-    )
+    mine = [r for r in records if r.get("dataset") == dataset and r["row"] in wanted]
+    split = next(iter(by_size([r["split"] for r in mine])), None)
     for row in wanted:
         runs = [r["metrics"] for r in records_of(records, dataset, row, split)]
         found = group_scores(runs, groups)
@@ -594,7 +588,7 @@ def study_tables(
     score: str | None = None,  # None: the table's own
     page: bool = False,  # lay splits out in HTML, for notebooks and the site?
 ) -> tuple[dict, str]:  # everything, and Markdown
-    "Return a table of the paper with our numbers. Raises DearliError for a dataset or score that it does not have."
+    "Return a table of the paper with our numbers. Raises DearliError for another dataset or score."
     t = find_table(number)
     check_choice(t, number, dataset, score)
     name = dataset or t["dataset"]
