@@ -5,7 +5,7 @@
 # %% ../../nbs/6-study/02_frequency.ipynb #fa96ea5a
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,18 +16,24 @@ from ..panoptic import Panoptic
 from .records import spread
 
 # %% auto #0
-__all__ = ['NAMES', 'class_frequency', 'Group', 'frequency_groups', 'cut', 'group_pq', 'regroup', 'group_scores']
+__all__ = ['NAMES', 'classes_in', 'class_frequency', 'Group', 'frequency_groups', 'cut', 'group_pq', 'regroup', 'group_scores']
 
 # %% ../../nbs/6-study/02_frequency.ipynb #9b61c845
+def classes_in(
+    truth: Panoptic,  # ground truth of an image
+) -> set[int]:
+    "Find the classes with at least one non-crowd segment."
+    return set(truth.segments.category[~truth.segments.iscrowd].tolist())
+
+
 def class_frequency(
-    truths: Sequence[Panoptic],  # ground truth of the training images
+    shown: Iterable[Iterable[int]],  # classes that each training image shows, crowds left out
     classes: int,  # number of classes C
 ) -> Tensor:  # (C,) int64: images in which each class appears
     "Count the images in which each class has at least one non-crowd segment (Figure 5)."
     counts = torch.zeros(classes, dtype=torch.int64)
-    for truth in truths:
-        present = truth.segments.category[~truth.segments.iscrowd].unique().cpu()
-        counts[present] += 1
+    for present in shown:
+        counts[list(set(present))] += 1
     return counts
 
 # %% ../../nbs/6-study/02_frequency.ipynb #58978f0d

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from ..evaluate import segment
+from ..evaluation import segment
 from ..io import atomic_write
 from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
