@@ -100,6 +100,9 @@ def _publish(temporary: str | Path, path: Path) -> None:
     os.replace(temporary, path)
 
 # %% ../nbs/1-ground/01_io.ipynb #61350bd8
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def write_json(
     path: str | Path,  # final place
     value: object,  # anything `json` takes
@@ -107,7 +110,13 @@ def write_json(
 ) -> None:
     "Write JSON, complete or not at all."
     with atomic_write(path) as f:
-        f.write(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+        f.write(_json(value, indent) + "\n")
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    "Write a value as JSON; a file name that is not UTF-8 is escaped, and comes back as it was."
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
 
 
 def read_json(
@@ -135,7 +144,7 @@ def append_jsonl(
     with open(path, "ab+") as f:
         if f.tell() and (f.seek(-1, os.SEEK_END), f.read(1))[1] != b"\n":
             f.write(b"\n")  # a crash cut the line before: leave it alone, start a new one
-        f.write((json.dumps(value, ensure_ascii=False) + "\n").encode())
+        f.write((_json(value) + "\n").encode())
 
 
 def read_jsonl(

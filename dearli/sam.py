@@ -25,6 +25,7 @@ from .clip import LibraryModule, load_backbone
 from .images import Example, Examples
 from dearli.io import (
     DearliError,
+    inside,
     data_path,
     from_dict,
     load_tensors,
@@ -460,7 +461,13 @@ def mask_file(
     name: str,  # of the image
 ) -> Path:
     "Say where the masks of an image are stored."
-    return Path(folder) / "masks" / Path(name).with_suffix(".json")
+    return inside(Path(folder) / "masks", str(Path(name).with_suffix(".json")))
+
+
+def _refuse_twin(taken: dict[Path, str], path: Path, name: str) -> None:
+    "Raise `DearliError` if the masks of an image would take the place of another one's."
+    if (other := taken.setdefault(path, name)) != name:
+        raise DearliError(f"{other} and {name} would share the masks {path}: rename one of the images.")
 
 
 def label_images(
@@ -477,11 +484,16 @@ def label_images(
         raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
     _settled(Path(out_dir), sam, cfg)
     made, names = 0, getattr(dataset, "names", None)  # names known without reading an image
+    taken: dict[Path, str] = {}  # masks and the image they belong to
+    for name in names or ():
+        _refuse_twin(taken, mask_file(out_dir, name), name)
     for i in tqdm(range(part, len(dataset), parts), desc="SAM masks", unit="image", disable=not progress):
         if names and mask_file(out_dir, names[i]).exists():
             continue
         example = dataset[i]
-        if (path := mask_file(out_dir, example.name)).exists():
+        path = mask_file(out_dir, example.name)
+        _refuse_twin(taken, path, example.name)
+        if path.exists():
             continue
         write_json(path, annotate(example.image, sam, cfg, example.name), indent=None)
         made += 1
