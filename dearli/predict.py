@@ -18,9 +18,10 @@ from tqdm.auto import tqdm
 from .config import EvalConfig, RunConfig, read_run, read_taxonomy
 from .evaluation import segment
 from .images import ImageFolder, read_image
+from .data.vocabularies import parse_classes
 from .io import DearliError, atomic_write, data_path, read_json, save_tensors, to_dict, write_json
 from .model import Segmenter, load_decoder, load_decoder_weights, trainable_parameters
-from .panoptic import Category, Panoptic, Taxonomy, palette, write_coco_panoptic
+from .panoptic import Panoptic, Taxonomy, write_coco_panoptic
 from .show import overlay
 from .train import build_segmenter, copy_parameters_, load_student
 
@@ -144,16 +145,14 @@ def load_segmenter(
 def vocabulary(
     classes: Taxonomy | Sequence[str],  # names; 'sky*' is stuff, 'mug,cup' has a synonym
 ) -> Taxonomy:  # a taxonomy of these names
-    "Make a taxonomy of class names. Raises DearliError if there are none."
+    "Make a taxonomy of class names. Raises DearliError if there are none, or one is empty or twice."
     if isinstance(classes, Taxonomy):
         return classes
     if not classes:
         raise DearliError("the vocabulary is empty: give at least one class name.")
-    categories = []
-    for i, (name, color) in enumerate(zip(classes, palette(len(classes)))):
-        first, *synonyms = (word.strip() for word in name.rstrip("*").split(","))
-        categories.append(Category(i + 1, first, not name.endswith("*"), tuple(synonyms), color))
-    return Taxonomy("own", tuple(categories))
+    kinds = [("thing", "stuff")[name.endswith("*")] for name in classes]
+    lines = [f"{i} {kind}: {name.rstrip('*')}" for i, (kind, name) in enumerate(zip(kinds, classes), 1)]
+    return parse_classes(lines, where="the vocabulary")
 
 # %% ../nbs/4-use/01_predict.ipynb #365414a8
 def segment_folder(

@@ -79,6 +79,9 @@ _WARNINGS = {
     "image-flat": "images of a single colour",
     "image-rotated": "a camera rotation (EXIF) that annotations ignore and unlabelled images obey",
     "image-mode": "images that need a conversion: deep grey, CMYK, transparency, several frames",
+    "shared-name": "a name or synonym that two classes have",
+    "long-name": "a name that the text encoder cuts off",
+    "single-class": "one class only, which every pixel has",
     "no-validation": "no validation images",
     "no-pool": "no unlabelled images",
 }
@@ -508,6 +511,26 @@ def _signs(keyed: Keyed) -> np.ndarray:
     return 2 * np.unpackbits(codes, axis=1).astype(np.float32) - 1
 
 
+def _add_names(taxonomy: Taxonomy, report: Report) -> None:
+    "Note names that tell no classes apart."
+    owners = defaultdict(list)
+    for c, words in zip(taxonomy.names, taxonomy.vocabulary):
+        for word in {w.lower() for w in words}:
+            owners[word].append(c)
+        if long := [w for w in words if len(w) > 200]:
+            text = f"a name of class {c[:40]} has {len(long[0])} letters: the text encoder cuts it off, so shorten it."
+            report.add("long-name", "dataset", text)
+    for word, classes in owners.items():
+        if len(classes) > 1:
+            what = f"{' and '.join(classes[:2])} share the name {word!r}"
+            report.add(
+                "shared-name", "dataset", f"{what}: CLIP cannot tell them apart by it, so drop it from one."
+            )
+    if len(taxonomy) == 1:
+        text = f"{taxonomy.names[0]} is the only class: mIoU will be 100 whatever the model does, so add a background."
+        report.add("single-class", "dataset", text)
+
+
 def _add_classes(report: Report) -> None:
     "Note classes that training lacks."
     if "labelled" not in report.parts:
@@ -548,6 +571,7 @@ def check(
         what = f"{report.file} has no [validation]"
         report.add("no-validation", "dataset", f"{what}: nothing will tell how good the model is.")
     _add_overlaps(images, report)
+    _add_names(taxonomy, report)
     _add_classes(report)
     report.seconds = time.perf_counter() - start
     return report

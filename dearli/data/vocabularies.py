@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from ..io import DearliError, data_path, nearest, read_json
@@ -21,9 +23,9 @@ VOCABULARIES = ("ade20k", "coco-panoptic", "coco-objects")
 def vocabulary(
     name: str,  # one of `VOCABULARIES`
 ) -> Taxonomy:
-    "The classes of a public dataset; raises `DearliError` for an unknown name"
+    "Read the classes of a public dataset; raises `DearliError` for an unknown name."
     if name not in VOCABULARIES:
-        raise DearliError(f"{name!r} is no shipped list of classes: {nearest(name, VOCABULARIES)}")
+        raise DearliError(f"{name!r} is not a shipped list of classes: {nearest(name, VOCABULARIES)}")
     return Taxonomy.from_json(read_json(data_path("classes", f"{name}.json")), f"data/classes/{name}.json")
 
 # %% ../../nbs/5-data/01_vocabularies.ipynb #c029966f
@@ -31,50 +33,46 @@ _LINE = re.compile(r"\s*(\d+)\s+(\w+)\s*:\s*(.*)")
 
 
 def parse_classes(
-    text: str | list[str],  # lines such as `1 thing: nucleus, cell nucleus`
+    text: str | list[str],  # lines such as `1 thing: nucleus, cell nucleus`; `#` starts a comment in a text
     name: str = "own",  # of the taxonomy
     where: str = "classes",  # file to name in messages
 ) -> Taxonomy:
-    "Read classes from plain text; raises `DearliError` naming the line that cannot be read"
-    lines = text.splitlines() if isinstance(text, str) else list(text)
-    rows = [(n, bare) for n, line in enumerate(lines, 1) if (bare := line.split("#")[0].strip())]
+    "Read classes from plain text; raises `DearliError` naming the line that cannot be read."
+    bare = [re.split(r"(?:^|\s)#", s)[0] for s in text.splitlines()] if isinstance(text, str) else text
+    rows = [(n, s.strip()) for n, s in enumerate(bare, 1) if s.strip()[:1] not in ("", "#")]
     if not rows:
         raise DearliError(f'{where} lists no class: write lines such as "1 thing: nucleus, cell nucleus".')
     found = [_parse(line, f"{where}, line {n}") for n, line in rows]
-    names = [c.name.lower() for c in found]
-    if twice := [c for c in found if names.count(c.name.lower()) > 1]:
-        raise DearliError(
-            f"{where} lists the name {twice[0].name!r} twice: give every class a name of its own."
-        )
-    return Taxonomy(
-        name,
-        tuple(
-            Category(c.id, c.name, c.isthing, c.synonyms, rgb) for c, rgb in zip(found, palette(len(found)))
-        ),
-    )
+    names = Counter(c.name.lower() for c in found)
+    if twice := [c.name for c in found if names[c.name.lower()] > 1]:
+        raise DearliError(f"{where} lists the name {twice[0]!r} twice: give every class a name of its own.")
+    colours = palette(len(found))
+    return Taxonomy(name, tuple(replace(c, color=rgb) for c, rgb in zip(found, colours)))
 
 
 def _parse(line: str, where: str) -> Category:
-    "One class from one line"
+    "Read one class from one line; raises `DearliError` if it is of another form."
     if not (match := _LINE.fullmatch(line)):
         raise DearliError(
-            f'{where} reads {line!r}: write id, thing or stuff, a colon and names, such as "1 thing: nucleus, cell nucleus".'
+            f"{where} reads {line!r}: write id, thing or stuff, a colon and names, "
+            'such as "1 thing: nucleus, cell nucleus".'
         )
     number, kind, names = match.groups()
     if kind not in ("thing", "stuff"):
         raise DearliError(f"{where} says {kind!r}: write 'thing' (countable) or 'stuff' (not countable).")
-    names = [n for o in names.split(",") if (n := " ".join(o.split()))]
-    if not names:
+    given = [" ".join(o.split()) for o in names.split(",")]
+    unique = list(dict.fromkeys(n for n in given if n))
+    if not unique:
         raise DearliError(f"{where} has no name after the colon: write at least one.")
-    return Category(
-        int(number), names[0], kind == "thing", tuple(dict.fromkeys(n for n in names[1:] if n != names[0]))
-    )
+    if len(number) > 9:
+        raise DearliError(f"{where} has the id {number[:12]}...: give one below 1,000,000,000.")
+    return Category(int(number), unique[0], kind == "thing", tuple(unique[1:]))
 
 # %% ../../nbs/5-data/01_vocabularies.ipynb #9cda6405
 def class_lines(
     taxonomy: Taxonomy,  # any
 ) -> list[str]:  # what `parse_classes` reads
-    "Write classes as plain text"
+    "Write classes as plain text, one line each."
     return [
         f"{c.id} {'thing' if c.isthing else 'stuff'}: {', '.join([c.name, *c.synonyms])}"
         for c in taxonomy.categories
@@ -85,19 +83,20 @@ def read_classes(
     source: str | list[str] | Path,  # a shipped name, a list of lines, or a `.txt` or `.json` file
     name: str = "own",  # of the taxonomy where the source gives none
 ) -> Taxonomy:
-    "Classes from wherever they are written; raises `DearliError` if they cannot be read"
+    "Read classes from wherever they are written; raises `DearliError` if they cannot be read."
     if isinstance(source, list):
         return parse_classes(source, name)
     if source in VOCABULARIES:
         return vocabulary(source)
     path = Path(source)
     if not path.is_file():
-        raise DearliError(
-            f"{source} is neither a file of classes nor a shipped list: {nearest(str(source), VOCABULARIES)}"
-        )
+        hint = nearest(str(source), VOCABULARIES)
+        raise DearliError(f"{source} is neither a file of classes nor a shipped list: {hint}")
     if path.suffix == ".json":
         value = read_json(path)
-        return Taxonomy.from_json(
-            {"name": name, **(value if isinstance(value, dict) else {"categories": value})}, str(path)
-        )
-    return parse_classes(path.read_text(encoding="utf-8-sig"), name, str(path))
+        value = value if isinstance(value, dict) else {"categories": value}
+        return Taxonomy.from_json({"name": name, **value}, str(path))
+    try:
+        return parse_classes(path.read_text(encoding="utf-8-sig"), name, str(path))
+    except UnicodeDecodeError as e:
+        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
