@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json as jsonlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Union
 
 # %% auto #0
 __all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'Command', 'find_command', 'new_name', 'load_command', 'overview',
-           'say', 'simplify', 'complain', 'explain_os_error', 'run_command', 'main']
+           'say', 'simplify', 'complain', 'explain_os_error', 'run_command', 'with_home', 'main']
 
 # %% ../nbs/8-command/02_cli.ipynb #7595fe34
 @dataclass(frozen=True)
@@ -209,11 +210,19 @@ def run_command(
     return 0
 
 
+def with_home(
+    args: Sequence[str],  # of a command line
+) -> list[str]:
+    "Put the home folder where the shell left a tilde, as in `--out=~/runs`."
+    found = [re.fullmatch(r"(--[\w.-]+=)?(~(?:/.*)?)", a, re.DOTALL) for a in args]
+    return [a if m is None else (m[1] or "") + os.path.expanduser(m[2]) for a, m in zip(args, found)]
+
+
 def main(
     args: Sequence[str] | None = None,  # arguments; None takes those of the process
 ) -> int:  # exit status: 0, 1 after a check that failed, 2 after a mistake, 130 after Ctrl-C
     "Run the `dearli` command."
-    args = list(sys.argv[1:] if args is None else args)
+    args = with_home(sys.argv[1:] if args is None else args)
     codecs.register_error("dearli", simplify)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
