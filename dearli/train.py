@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from .augment import Unlabelled, labelled_view, unlabelled_sample
-from .clip import Backbone, Features, NamesMasks, build_text_classifier, load_backbone
+from .clip import Backbone, Features, load_backbone, text_classifier
 from .config import RunConfig, TrainConfig, read_run, read_taxonomy, require_same, write_run
 from .criterion import Criterion, Targets, seeded_points
 from .images import Example, Examples
@@ -40,7 +40,7 @@ from dearli.model import (
     param_groups,
     save_decoder,
 )
-from .panoptic import Panoptic, Segments, Taxonomy
+from .panoptic import Panoptic, Segments, Taxonomy, size_of
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
@@ -126,6 +126,8 @@ class BatchSource(Dataset):
         epoch, place = divmod(visit, n)
         example = self.labelled[epoch_order(seed, epoch, n)[place]]
         truth = example.panoptic if example.panoptic is not None else example.masks
+        if truth is None:
+            raise DearliError(f"image {example.name!r} has no labels: take it out of the labelled images.")
         view, truth = labelled_view(example.image, truth, self.config.view, seeded("label", seed, visit))
         if isinstance(truth, Panoptic):
             return view, truth.targets()
@@ -137,10 +139,11 @@ class BatchSource(Dataset):
         place: int,  # in the global batch
     ) -> Unlabelled:  # weak, strong, donor, box
         "Return the views of one unlabelled image, perhaps with a donor."
-        generator = seeded("unlabelled", self.config.seed, step, place)
+        generator, pool = seeded("unlabelled", self.config.seed, step, place), self.pool
+        assert pool is not None
 
         def image() -> Tensor:
-            return self.pool[int(torch.randint(len(self.pool), (), generator=generator))].image
+            return pool[int(torch.randint(len(pool), (), generator=generator))].image
 
         return unlabelled_sample(image(), image, self.config.view, self.config.cutmix, generator)
 
@@ -192,10 +195,10 @@ class Learner:
         train: TrainConfig,  # decay and ramp, resolved
     ) -> None:
         "Make a teacher that follows the decoder, and one that follows a backbone that trains (Eq. 2)."
-        model, learns = self.model, train.unlabelled > 0
-        self.ema = Ema(model.decoder, train.decay, train.ramp) if learns else None
+        model, learns, ramp = self.model, train.unlabelled > 0, bool(train.ramp)
+        self.ema = Ema(model.decoder, train.decay, ramp) if learns else None
         tuned = learns and not model.backbone.frozen
-        self.ema_backbone = Ema(model.backbone, train.decay, train.ramp) if tuned else None
+        self.ema_backbone = Ema(model.backbone, train.decay, ramp) if tuned else None
 
     def compute_losses(
         self,
@@ -211,7 +214,7 @@ class Learner:
         losses = self.criterion(prediction[:n], batch.targets_on(device), points)
         if not m:
             return losses
-        pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, prepared.shape[-2:])
+        pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, size_of(prepared))
         return add_losses(losses, self.criterion(prediction[n:], [p.targets() for p in pseudo], points))
 
     def features(
@@ -224,7 +227,7 @@ class Learner:
             both = self.backbone(prepared)
             return both[:students], both[students:]
         own = self.backbone(prepared[:students]) if students else None
-        if len(prepared) == students:
+        if self.ema_backbone is None or len(prepared) == students:
             return own, None
         return own, self.ema_backbone.decoder(prepared[students:])
 
@@ -234,6 +237,7 @@ class Learner:
         size: tuple[int, int],  # height and width of the views
     ) -> list[Panoptic]:  # one per view
         "Return what the teacher predicts, with CLIP's posterior where the recipe says so (Eq. 6)."
+        assert self.ema is not None, "a run without unlabelled images has no teacher"
         isthing, alpha = self.model.taxonomy.isthing, self.config.teacher_alpha
         return pseudo_labels(self.model, self.ema.decoder, features, size, isthing, alpha)
 
@@ -433,7 +437,7 @@ class Trainer(Learner):
             return
         prepared, _ = self.model.prepare([e.image for e in self.probe])
         _, features = self.features(prepared, 0)
-        write_snapshot(self.run, self.step, self.teacher_labels(features, tuple(prepared.shape[-2:])))
+        write_snapshot(self.run, self.step, self.teacher_labels(features, size_of(prepared)))
 
     def finish(self) -> None:
         "Write the decoders, of which the student's is evaluated, and mark the run as finished."
@@ -462,9 +466,7 @@ def build_segmenter(
     "Build the model of a run. Raises DearliError if its backbone cannot be loaded."
     load = shared_backbone if config.model.freeze_backbone else load_backbone
     backbone = load(config.backbone)
-    classifier = (
-        build_text_classifier(backbone, taxonomy.vocabulary) if isinstance(backbone, NamesMasks) else None
-    )
+    classifier = text_classifier(backbone, taxonomy.vocabulary)
     with torch.random.fork_rng():
         torch.manual_seed(seeded("initial weights", config.seed).initial_seed())
         return Segmenter(backbone, taxonomy, classifier, config.model)
