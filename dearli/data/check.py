@@ -192,8 +192,7 @@ def _part_line(name: str, part: dict[str, Any]) -> str:
 def _class_table(report: Report, rows: int) -> list[str]:
     "Write the class histogram, the most frequent first."
     sections = [s for s in ("labelled", "validation") if s in report.parts]
-    count = {id(c): sum(c[s]["segments"] for s in sections) for c in report.classes}
-    order = sorted((c for c in report.classes if count[id(c)]), key=lambda c: -count[id(c)])
+    order = _by_frequency(report.classes, sections)
     if not order:
         return []
     total = {s: max(sum(c[s]["pixels"] for c in report.classes), 1) for s in sections}
@@ -203,6 +202,12 @@ def _class_table(report: Report, rows: int) -> list[str]:
         cells = "".join(_class_cells(c[s], total[s]) for s in sections)
         lines.append(f"{c['name'][:21]:<22}{c['kind']:<7}{cells}")
     return lines if len(order) <= rows else [*lines, f"... and {len(order) - rows} classes more"]
+
+
+def _by_frequency(classes: list[dict[str, Any]], sections: list[str]) -> list[dict[str, Any]]:
+    "Sort the classes that have segments, the most frequent first."
+    counted = [(sum(c[s]["segments"] for s in sections), c) for c in classes]
+    return [c for n, c in sorted(counted, key=lambda pair: -pair[0]) if n]
 
 
 def _class_cells(count: dict[str, int], total: int) -> str:
@@ -244,8 +249,8 @@ def image_facts(
         with open_image(path, io.BytesIO(data)) as image:
             facts.size, facts.mode = image.size[::-1], image.mode
             if image.width * image.height > limit:
-                what = f"{path} has {facts.side_by_side} pixels, more than {limit / 1e6:.0f} million"
-                facts.add("image-huge", f"{what}: cut it into tiles.")
+                what = f"{path} has {facts.side_by_side} pixels"
+                facts.add("image-huge", f"{what}, more than {limit:,}: cut it into tiles.")
                 return facts
             _remark(facts, path, image)
             image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
@@ -472,6 +477,11 @@ def _add_overlaps(images: dict[str, Keyed], report: Report) -> None:
             what = f"{path} is the labelled image {there.name} again"
             report.add("leak", name, f"{what}: a score on it means nothing, so remove one.", key)
     _add_pool_overlaps(pool, report)
+    _add_alike(images, report)
+
+
+def _add_alike(images: dict[str, Keyed], report: Report) -> None:
+    "Note validation images that look like a labelled one."
     for (path, key, _), (there, _, _) in alike(images.get("labelled", []), images.get("validation", [])):
         text = f"{path} looks like the labelled image {there.name}: if it is, remove one."
         report.add("near-duplicate", "validation", text, key)
@@ -493,9 +503,7 @@ def alike(
     "Find pairs of pictures that differ in few of their 256 bits, but not files that are equal."
     equal = {facts.bytes_hash for _, _, facts in some}
     ours = [o for o in some if o[2].picture]
-    theirs = [o for o in others if o[2].picture and o[2].bytes_hash not in equal]
-    if not ours or not theirs:
-        return []
+    theirs = [o for o in others if o[2].picture and o[2].bytes_hash not in equal] if ours else []
     signs, found = _signs(ours), []
     for start in range(0, len(theirs), block):
         part = theirs[start : start + block]
@@ -507,7 +515,7 @@ def alike(
 
 def _signs(keyed: Keyed) -> np.ndarray:
     "Give the bits of every picture as 1 and -1."
-    codes = np.array([np.frombuffer(facts.picture, np.uint8) for _, _, facts in keyed])
+    codes = np.frombuffer(b"".join(facts.picture for _, _, facts in keyed), np.uint8).reshape(-1, 32)
     return 2 * np.unpackbits(codes, axis=1).astype(np.float32) - 1
 
 
@@ -518,8 +526,8 @@ def _add_names(taxonomy: Taxonomy, report: Report) -> None:
         for word in {w.lower() for w in words}:
             owners[word].append(c)
         if long := [w for w in words if len(w) > 200]:
-            text = f"a name of class {c[:40]} has {len(long[0])} letters: the text encoder cuts it off, so shorten it."
-            report.add("long-name", "dataset", text)
+            what = f"a name of class {c[:40]} has {len(long[0])} letters"
+            report.add("long-name", "dataset", f"{what}: the text encoder cuts it off, so shorten it.")
     for word, classes in owners.items():
         if len(classes) > 1:
             what = f"{' and '.join(classes[:2])} share the name {word!r}"
@@ -527,8 +535,8 @@ def _add_names(taxonomy: Taxonomy, report: Report) -> None:
                 "shared-name", "dataset", f"{what}: CLIP cannot tell them apart by it, so drop it from one."
             )
     if len(taxonomy) == 1:
-        text = f"{taxonomy.names[0]} is the only class: mIoU will be 100 whatever the model does, so add a background."
-        report.add("single-class", "dataset", text)
+        what = f"{taxonomy.names[0]} is the only class: mIoU will be 100 whatever the model does"
+        report.add("single-class", "dataset", f"{what}, so add a background.")
 
 
 def _add_classes(report: Report) -> None:
@@ -563,13 +571,13 @@ def check(
         report.add("dataset-file", "dataset", str(e))
         return report
     report.classes = [{"name": c.name, "kind": ("stuff", "thing")[c.isthing]} for c in taxonomy.categories]
-    for name, part in (("labelled", file.labelled), ("validation", file.validation)):
-        if part:
-            images[name] = _check_labelled(name, part, taxonomy, report, how)
-    images["unlabelled"] = _check_pool(file, report, how)
-    if not file.validation:
+    images["labelled"] = _check_labelled("labelled", file.labelled, taxonomy, report, how)
+    if file.validation:
+        images["validation"] = _check_labelled("validation", file.validation, taxonomy, report, how)
+    else:
         what = f"{report.file} has no [validation]"
         report.add("no-validation", "dataset", f"{what}: nothing will tell how good the model is.")
+    images["unlabelled"] = _check_pool(file, report, how)
     _add_overlaps(images, report)
     _add_names(taxonomy, report)
     _add_classes(report)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,8 +67,8 @@ def ade20k() -> Dataset:
     counts = {"training": 20210, "validation": 2000}
     return Dataset(
         name="ade20k",
-        terms="ADE20K is offered for non-commercial research and education; its pictures belong to their owners. "
-        "Terms: https://ade20k.csail.mit.edu/terms/",
+        terms="ADE20K is offered for non-commercial research and education; "
+        "its pictures belong to their owners. Terms: https://ade20k.csail.mit.edu/terms/",
         archives=(
             Archive(
                 name=f"{_ADE}.zip",
@@ -100,14 +101,13 @@ def ade20k() -> Dataset:
     )
 
 # %% ../../nbs/5-data/06_public.ipynb #230e2dd5
-def _coco(name: str, suffix: str, source: str) -> Dataset:
-    "The archives both COCO datasets share, and their splits"
-    counts, site = {"train": 118287, "val": 5000}, "http://images.cocodataset.org"
+def _coco_pictures(counts: dict[str, int], site: str) -> list[Archive]:
+    "List the archives of COCO's pictures."
     sums = {
         "train2017": (19336861798, "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929"),
         "val2017": (815585330, "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05"),
     }
-    pictures = [
+    return [
         Archive(
             name=f"{k}.zip",
             url=f"{site}/zips/{k}.zip",
@@ -119,6 +119,11 @@ def _coco(name: str, suffix: str, source: str) -> Dataset:
         )
         for k, (size, sha) in sums.items()
     ]
+
+
+def _coco(name: str, suffix: str, source: str) -> Dataset:
+    "Describe what both COCO datasets share: archives and splits."
+    counts, site = {"train": 118287, "val": 5000}, "http://images.cocodataset.org"
     masks = Archive(
         name="panoptic_annotations_trainval2017.zip",
         url=f"{site}/annotations/panoptic_annotations_trainval2017.zip",
@@ -126,14 +131,14 @@ def _coco(name: str, suffix: str, source: str) -> Dataset:
         checksum="sha256:c05f76d2129b6b561eb70efe16e7006df62f73fb92889132d373b9d90e31a370",
         page="https://cocodataset.org/#download",
         into="coco",
-        folders=tuple((f"coco/panoptic_{k}", counts[k[:-4]]) for k in sums),
+        folders=tuple((f"coco/panoptic_{k}2017", n) for k, n in counts.items()),
     )
     return Dataset(
         name=name,
-        archives=(masks, *pictures),
-        inner=tuple((f"coco/annotations/panoptic_{k}.zip", f"coco/panoptic_{k}") for k in sums),
-        terms="COCO annotations are CC BY 4.0; its pictures belong to their Flickr users, each under a licence of its "
-        "own. Terms: https://cocodataset.org/#termsofuse",
+        archives=(masks, *_coco_pictures(counts, site)),
+        inner=tuple((f"coco/annotations/panoptic_{k}2017.zip", f"coco/panoptic_{k}2017") for k in counts),
+        terms="COCO annotations are CC BY 4.0; its pictures belong to their Flickr users, "
+        "each under a licence of its own. Terms: https://cocodataset.org/#termsofuse",
         splits=tuple(
             Split(
                 name=k,
@@ -168,17 +173,29 @@ def ade_panoptic(
     if semantic.shape != instance.shape[:2]:
         what = f"{where} is {instance.shape[:2]} and its semantic PNG {semantic.shape} pixels"
         raise DearliError(f"{what}: unpack both again.")
-    isthing = taxonomy.isthing.numpy()
-    ids = np.zeros(semantic.shape, np.int32)
-    category = [int(c) - 1 for c in np.unique(semantic) if 0 < c <= len(taxonomy) and not isthing[c - 1]]
+    isthing, ids = taxonomy.isthing.numpy(), np.zeros(semantic.shape, np.int32)
+    category = [c for c in np.flatnonzero(~isthing).tolist() if (semantic == c + 1).any()]
     for i, c in enumerate(category, 1):
         ids[semantic == c + 1] = i
-    kind, number = instance[..., 0], instance[..., 1]
-    for n in np.unique(number[number > 0]):
-        category.append(_thing(kind[number == n], np.flatnonzero(isthing), f"{where} gives instance {n}"))
-        ids[number == n] = len(category)
+    category += _paint_things(ids, len(category), instance, np.flatnonzero(isthing), where)
     panoptic = Panoptic(torch.from_numpy(ids), Segments.make(category, taxonomy))
     return panoptic.with_ids(panoptic.ids)
+
+
+def _paint_things(
+    ids: Int[np.ndarray, "h w"],
+    first: int,
+    instance: UInt8[np.ndarray, "h w c"],
+    things: Int[np.ndarray, "t"],
+    where: str,
+) -> list[int]:
+    "Paint the instances of an ADE20K image over its stuff and give their classes."
+    kind, number = instance[..., 0], instance[..., 1]
+    category = []
+    for n in np.unique(number[number > 0]):
+        category.append(_thing(kind[number == n], things, f"{where} gives instance {n}"))
+        ids[number == n] = first + len(category)
+    return category
 
 
 def _thing(kinds: UInt8[np.ndarray, "n"], things: Int[np.ndarray, "t"], what: str) -> int:
@@ -232,19 +249,26 @@ def convert(
     if (root / split.json).exists() and final.is_dir():
         log.unlink(missing_ok=True)
         return step | {"how": "already there"}
-    part = final if log.exists() else root / f"{split.pngs}.part"
-    if final.exists() and part != final:
-        what = f"{final} is in the way: {split.json} is missing beside it"
-        raise DearliError(f"{what}, so move that folder and run the command again.")
+    part = _unfinished(final, split)
     jobs = list_jobs()
     done = _run_jobs(jobs, part, workers, tqdm(desc=f"convert {split.name}", disable=not progress))
     if part != final:
         os.replace(part, final)
     images, annotations = zip(*(done[n] for n in sorted(jobs)))
-    value = {**taxonomy.to_json(), "images": images, "annotations": annotations}
-    write_json(root / split.json, value, indent=None)
+    lists = {"images": images, "annotations": annotations}
+    write_json(root / split.json, taxonomy.to_json() | lists, indent=None)
     log.unlink()
     return step | {"how": "converted", "images": len(images)}
+
+
+def _unfinished(final: Path, split: Split) -> Path:
+    "Give the folder in which a conversion goes on; raises `DearliError` if its final place is taken."
+    if (final / "segments.jsonl").exists():
+        return final
+    if final.exists():
+        what = f"{final} is in the way: {split.json} is missing beside it"
+        raise DearliError(f"{what}, so move that folder and run the command again.")
+    return final.with_name(f"{final.name}.part")
 
 
 def _run_jobs(jobs: dict[str, Job], folder: Path, workers: int, bar: tqdm) -> dict[str, list[dict]]:
@@ -326,20 +350,26 @@ def verify(
 
 def _verify_split(split: Split, root: Path, taxonomy: Taxonomy, sample: int) -> dict[str, int]:
     "Compare one part of a dataset with what it should be."
-    source = PanopticSource(root / split.json, root / split.images, root / split.pngs, taxonomy)
-    if len(source) != split.count:
-        what = f"{root / split.json} has {len(source)} annotations where {split.count} are expected"
+    images, pngs = root / split.images, root / split.pngs
+    source = PanopticSource(root / split.json, images, pngs, taxonomy)
+    if (n := len(source)) != split.count:
+        what = f"{root / split.json} has {n} annotations where {split.count} are expected"
         raise DearliError(f"{what}: delete it and run the command again.")
     extra = {
-        split.images: _extra(root / split.images, set(source.names)),
-        split.pngs: _extra(root / split.pngs, source.mask_files()[1]),
+        split.images: _extra(images, set(source.names)),
+        split.pngs: _extra(pngs, source.mask_files()[1]),
     }
-    for i in np_rng("verify", split.name).permutation(len(source))[:sample].tolist():
-        size, declared = source.truth(i).size, source.declared[i]
-        if size != declared:
-            png = root / split.pngs / source.entries[i].png
-            raise DearliError(f"{png} is {size} pixels, its JSON says {declared}: convert it again.")
-    return {"count": len(source), **{f"extra files in {folder}": n for folder, n in extra.items()}}
+    for i in np_rng("verify", split.name).permutation(n)[:sample].tolist():
+        _verify_size(source, i)
+    return {"count": n} | {f"extra files in {folder}": k for folder, k in extra.items()}
+
+
+def _verify_size(source: PanopticSource, i: int) -> None:
+    "Raise `DearliError` if an annotation is not of the size that its JSON gives."
+    size, declared = source.truth(i).size, source.declared[i]
+    if size != declared:
+        what = f"{source.masks / source.entries[i].png} is {size} pixels, its JSON says {declared}"
+        raise DearliError(f"{what}: convert it again.")
 
 
 def _extra(folder: Path, names: set[str]) -> int:
@@ -360,93 +390,93 @@ def prepare(
     workers: int = 2,  # threads of the conversion
     progress: bool = True,  # show bars
     say: Callable[[str], None] = print,  # takes the terms and one line per step
-) -> dict:  # what was done, and where images, JSON and PNGs of every split lie
-    "Fetch, unpack, convert and verify a public dataset, doing only what is missing; raises `DearliError`"
+) -> dict[str, Any]:  # what was done, and where images, JSON and PNGs of every split lie
+    "Fetch, unpack, convert and verify a public dataset, doing only what is missing; raises `DearliError`."
     if isinstance(dataset, str):
         if dataset not in DATASETS:
-            raise DearliError(f"{dataset!r} is no dataset this can prepare: {nearest(dataset, DATASETS)}")
+            raise DearliError(f"{dataset!r} is not a dataset this can prepare: {nearest(dataset, DATASETS)}")
         dataset = DATASETS[dataset]()
-    root, taxonomy, steps = Path(root).expanduser(), vocabulary(dataset.name), []
-
-    def note(step):
-        steps.append(step)
-        say(
-            ", ".join(
-                [
-                    f"{step['step']}: {step['how']}",
-                    *(f"{v} {k}" for k, v in step.items() if k not in ("step", "how")),
-                ]
-            )
-        )
-
+    root = Path(root).expanduser()
+    steps: list[dict[str, Any]] = []
+    places: dict[str, dict[str, Any]] = {}
     say(dataset.terms)
+    for step in _steps(dataset, root, archives, workers, progress, places):
+        say(_step_line(step))
+        steps.append(step)
+    file = str(root / f"{dataset.name}.toml")
+    about = {"dataset": dataset.name, "root": str(root), "file": file, "terms": dataset.terms}
+    return about | {"steps": steps, "splits": places}
+
+
+def _step_line(step: dict[str, Any]) -> str:
+    "Write what a step did."
+    numbers = [f"{v} {k}" for k, v in step.items() if k not in ("step", "how")]
+    return ", ".join([f"{step['step']}: {step['how']}", *numbers])
+
+
+def _steps(
+    dataset: Dataset,
+    root: Path,
+    archives: str | Path | None,
+    workers: int,
+    progress: bool,
+    places: dict[str, dict[str, Any]],  # gets where the parts of every split lie
+) -> Iterator[dict[str, Any]]:
+    "Do one step after the other and tell what was done."
+    taxonomy = vocabulary(dataset.name)
     for a in dataset.archives:
-        note(_fetch_outer(a, dataset, root, archives, progress))
-    for s in dataset.splits:
-        if s.source:
-            note(convert(partial(_jobs, dataset, s, root, taxonomy), s, root, taxonomy, workers, progress))
+        yield _fetch_outer(a, dataset, root, archives, progress)
+    for s in (s for s in dataset.splits if s.source):
+        jobs = partial(_jobs, dataset, s, root, taxonomy)
+        yield convert(jobs, s, root, taxonomy, workers, progress)
     found = verify(dataset, root)
-    note(_write_data_file(dataset, root))
-    places = {
-        s.name: {k: str(root / getattr(s, k)) for k in ("images", "json", "pngs")} | found[s.name]
-        for s in dataset.splits
-    }
-    return {
-        "dataset": dataset.name,
-        "root": str(root),
-        "file": str(root / f"{dataset.name}.toml"),
-        "terms": dataset.terms,
-        "steps": steps,
-        "splits": places,
-    }
+    for s in dataset.splits:
+        paths = {"images": s.images, "json": s.json, "pngs": s.pngs}
+        places[s.name] = {k: str(root / v) for k, v in paths.items()} | found[s.name]
+    yield _write_data_file(dataset, root)
 
 # %% ../../nbs/5-data/06_public.ipynb #ce5a98ff
-def _write_data_file(dataset: Dataset, root: Path) -> dict:
-    "A dataset file beside the folders, for training and checking"
+def _write_data_file(dataset: Dataset, root: Path) -> dict[str, str]:
+    "Write a dataset file beside the folders, for training and checking."
     path, step = root / f"{dataset.name}.toml", {"step": f"{dataset.name}.toml"}
     if path.exists():
         return step | {"how": "already there"}
-    section = lambda name, s: f'\n[{name}]\nimages = "{s.images}"\njson = "{s.json}"\nmasks = "{s.pngs}"\n'
-    text = "".join(
-        section(n, s)
-        + (
-            '# only = "partition.txt"  # the labelled images of an experiment: dearli data split\n'
-            if n == "labelled"
-            else ""
-        )
-        for n, s in zip(("labelled", "validation"), dataset.splits)
-    )
+    lines = [
+        "# Dataset file of dearli. Paths are relative to this file.",
+        f'name = "{dataset.name}"',
+        f'classes = "{dataset.name}"',
+    ]
+    for name, s in zip(("labelled", "validation"), dataset.splits):
+        paths = {"images": s.images, "json": s.json, "masks": s.pngs}
+        lines += ["", f"[{name}]", *(f'{k} = "{v}"' for k, v in paths.items())]
+        if name == "labelled":
+            lines.append(
+                '# only = "partition.txt"  # the labelled images of an experiment: dearli data split'
+            )
     with atomic_write(path) as f:
-        f.write(
-            f'# Dataset file of dearli. Paths are relative to this file.\nname = "{dataset.name}"\nclasses = "{dataset.name}"\n{text}'
-        )
+        f.write("\n".join(lines) + "\n")
     return step | {"how": "written"}
 
 
-def _fetch_outer(archive: Archive, dataset: Dataset, root: Path, archives, progress: bool) -> dict:
-    "An archive, and the archives within it"
-    own = [
-        (root / zipped, root / folder)
-        for zipped, folder in dataset.inner
-        if any(f == folder for f, _ in archive.folders)
-    ]
-    if not own:
+def _fetch_outer(
+    archive: Archive, dataset: Dataset, root: Path, archives: str | Path | None, progress: bool
+) -> dict[str, Any]:
+    "Have an archive and the archives within it unpacked; raises `DearliError` if a folder stays short."
+    folders = dict(archive.folders)
+    inner = [(root / z, root / f) for z, f in dataset.inner if f in folders]
+    if not inner:
         return fetch(archive, root, archives, progress)
-    wanted = dict(archive.folders)
-    whole = lambda: (
-        all(count_files(root / f) >= n for f, n in wanted.items())
-        and all(z.with_suffix(".json").exists() for z, _ in own)
-    )
-    if whole():
+    if _filled(archive, root, inner):
         return {"step": archive.name, "how": "already there"}
-    step = fetch(Archive(**{**vars(archive), "folders": ()}), root, archives, progress)
-    inner = [unpack(zipped, folder.parent, progress) for zipped, folder in own]
-    if not whole():
-        raise DearliError(
-            f"{archive.name} did not fill {', '.join(wanted)} below {root}: delete {root / '.dearli'} and run the command again."
-        )
-    return step | {
-        "how": "unpacked",
-        "files": sum(i["files"] for i in inner),
-        "written": sum(i["written"] for i in inner),
-    }
+    step = fetch(replace(archive, folders=()), root, archives, progress)
+    done = [unpack(z, folder.parent, progress) for z, folder in inner]
+    if not _filled(archive, root, inner):
+        what = f"{archive.name} did not fill {', '.join(sorted(folders))} below {root}"
+        raise DearliError(f"{what}: delete {root / '.dearli'} and run the command again.")
+    return step | {"how": "unpacked"} | {k: sum(d[k] for d in done) for k in ("files", "written")}
+
+
+def _filled(archive: Archive, root: Path, inner: list[tuple[Path, Path]]) -> bool:
+    "Tell whether every folder has its files and every inner archive its JSON."
+    enough = all(count_files(root / f) >= n for f, n in archive.folders)
+    return enough and all(zipped.with_suffix(".json").exists() for zipped, _ in inner)
