@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import mutate
 import pytest
 from common import BIN, ROOT, copy_tree, run
 from nbdev.config import get_config
@@ -54,6 +55,11 @@ def test_readme_is_the_index_notebook():
 
 def test_types_of_the_method():
     run(BIN / "mypy")
+
+
+def test_faults_of_make_mutate_can_be_planted():
+    for fault in mutate.read_faults([]):
+        mutate.plant(ROOT, fault)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.parent.name + "/" + p.stem)
