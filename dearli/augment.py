@@ -130,9 +130,9 @@ def place_image(
 
 
 def place_maps(
-    maps: Int[Tensor, "*n h w"],  # ids or masks
+    maps: Int[Tensor, "*n h w"] | Bool[Tensor, "*n h w"],  # ids or masks
     place: Place,  # where the view comes from
-) -> Int[Tensor, "*n y x"]:  # the window, not yet padded
+) -> Int[Tensor, "*n y x"] | Bool[Tensor, "*n y x"]:  # the window, not yet padded
     "Scale (nearest pixel), crop and mirror maps."
 
     def source(first, count, scaled, size):
