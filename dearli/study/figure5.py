@@ -5,7 +5,7 @@
 # %% ../../nbs/6-study/13_figure5.ipynb #f4c35e80
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..world.scenes import ShapesScenes, shapes_partition
 from ..io import DearliError, data_path
-from .frequency import class_frequency, classes_in, regroup
+from .frequency import class_frequency, classes_in, group_scores, regroup
 from ..metrics import PanopticQuality
 from ..panoptic import Panoptic
 from ..predict import Predictor, load_segmenter
@@ -27,14 +27,14 @@ from .recipes import RECIPES
 from .walkthrough import Walkthrough, chips, choice, several, slider
 
 # %% auto #0
-__all__ = ['METHODS', 'VAL', 'DECODERS', 'recorded', 'runs_of', 'grouped', 'members', 'by_frequency', 'over_seeds',
-           'groups_figure', 'class_mean', 'labelled_scenes', 'classes_figure', 'class_report', 'decoder', 'predicted',
-           'Judged', 'judge', 'pixels_of', 'best_and_worst', 'about', 'examples_figure', 'walkthrough']
+__all__ = ['METHODS', 'VAL', 'DECODERS', 'recorded', 'runs_of', 'members', 'by_frequency', 'groups_figure', 'class_scores',
+           'class_mean', 'labelled_scenes', 'classes_figure', 'class_report', 'decoder', 'predicted', 'Judged', 'judge',
+           'pixels_of', 'best_and_worst', 'about', 'examples_figure', 'walkthrough']
 
 # %% ../../nbs/6-study/13_figure5.ipynb #5f2d97bb
 @lru_cache(maxsize=1)
 def recorded() -> dict[tuple[str, str], list[dict]]:  # (row, split) -> metrics, one per seed
-    "The embedded study as shipped."
+    "Return the metrics of the embedded study as they are shipped."
     found = {}
     for r in read_records(data_path("results", "shapes")):
         if r["row"] in RECIPES:
@@ -46,39 +46,25 @@ def runs_of(
     row: str,  # a key of `RECIPES`
     split: str,  # labelled share
 ) -> list[dict]:  # metrics, one per seed
-    "What was recorded of a row; DearliError where nothing was."
+    "Return what was recorded of a row. Raises DearliError where nothing was."
     if (row, split) not in recorded():
+        name = RECIPES[row].title if row in RECIPES else row
         raise DearliError(
-            f"{RECIPES[row].title if row in RECIPES else row} at {split} is not recorded: run `dearli study run {row}`, or choose another split."
+            f"{name} at {split} is not recorded: run `dearli study run {row}`, or choose another split."
         )
     return recorded()[row, split]
 
 
-def grouped(
-    row: str, split: str, groups: int
-) -> dict[str, list[float | None]]:  # group, rarest first -> PQ of each seed
-    "Cut a row's classes into any number of groups (Figure 5)."
-    seeds = [regroup(m, groups) for m in runs_of(row, split)]
-    return {g["name"]: [s[i]["pq"] for s in seeds] for i, g in enumerate(seeds[0])}
-
-
-def members(groups: int) -> dict[str, list[int]]:  # group -> classes, rarest first
-    "The classes of each group."
+def members(
+    groups: int,  # number of groups
+) -> dict[str, list[int]]:  # group -> classes, rarest first
+    "Return the classes of each frequency group."
     return {g["name"]: g["classes"] for g in regroup(next(iter(recorded().values()))[0], groups)}
 
 
 def by_frequency() -> list[int]:  # class indices, rarest first
-    "The classes of the embedded world by how many training scenes show them."
+    "Return the classes of the embedded world by how many training scenes show them."
     return members(1)["all"]
-
-
-def over_seeds(
-    values: Sequence[float | None],
-) -> tuple[float | None, float | None]:  # mean and standard deviation
-    "Over the seeds that have a value."
-    known = [v for v in values if v is not None]
-    score = spread(known) if known else {"mean": None, "sd": None}
-    return score["mean"], score["sd"]
 
 # %% ../../nbs/6-study/13_figure5.ipynb #f37f02e1
 METHODS = ("m2f", "m2f-ssl", "m2f-lang", "m2f-lang-ens", "m2f-lang-ssl", "dear", "dearli")
@@ -89,46 +75,60 @@ def groups_figure(
     methods: Sequence[str],  # rows
     groups: int,  # number of groups
 ) -> Drawing:
-    "Draw PQ by class frequency."
+    "Draw PQ by class frequency. Raises DearliError if no method is chosen."
     if not methods:
         raise DearliError("no method is chosen: pick at least one (Ctrl-click adds one).")
-    table, sd = ({n.removeprefix("group "): {} for n in members(groups)} for _ in range(2))
+    names = [n.removeprefix("group ") for n in members(groups)]
+    table: dict[str, dict] = {n: {} for n in names}
+    sd: dict[str, dict] = {n: {} for n in names}
     for row in methods:
-        for name, values in zip(table, grouped(row, split, groups).values()):
-            table[name][RECIPES[row].title], sd[name][RECIPES[row].title] = over_seeds(values)
-    seeds = {len(runs_of(r, split)) for r in methods}
-    title = f"PQ by class frequency, {split} labelled, " + (
-        f"{max(seeds)} seeds" if max(seeds) > 1 else "one seed"
-    )
-    return bars(table, spread=sd, title=title, width=7.2)
+        title, scores = RECIPES[row].title, group_scores(runs_of(row, split), groups)
+        for name, score in zip(names, scores.values()):
+            table[name][title] = score and score["mean"]
+            sd[name][title] = score and score["sd"]
+    most = max(len(runs_of(r, split)) for r in methods)
+    seeds = f"{most} seeds" if most > 1 else "one seed"
+    return bars(table, spread=sd, title=f"PQ by class frequency, {split} labelled, {seeds}", width=7.2)
 
 # %% ../../nbs/6-study/13_figure5.ipynb #9eb0e56a
+def class_scores(
+    per_class: dict[str, Sequence],  # columns 'pq' (percent), 'tp', 'fp', 'fn' of a record
+) -> list[float | None]:  # one per class
+    "Return the PQ of every class, None for a class that neither truth nor result shows."
+    occurs = [any(counts) for counts in zip(per_class["tp"], per_class["fp"], per_class["fn"])]
+    return [pq if here else None for pq, here in zip(per_class["pq"], occurs)]
+
+
 def class_mean(
-    row: str, split: str, c: int
-) -> float | None:  # mean over seeds, None where the class never occurs
-    "PQ of one class."
-    return over_seeds(
-        [
-            m["per_class"]["pq"][c]
-            if m["per_class"]["tp"][c] + m["per_class"]["fp"][c] + m["per_class"]["fn"][c]
-            else None
-            for m in runs_of(row, split)
-        ]
-    )[0]
+    row: str,  # of the study
+    split: str,  # labelled share
+    c: int,  # class
+) -> float | None:  # percent; None where the class never occurs
+    "Return the PQ of one class, as the mean over seeds."
+    every = [class_scores(m["per_class"])[c] for m in runs_of(row, split)]
+    known = [pq for pq in every if pq is not None]
+    return spread(known)["mean"] if known else None
 
 
 @lru_cache(maxsize=8)
-def labelled_scenes(split: str) -> tuple[list[int], int]:  # per class; of how many
-    "How many labelled scenes of the split's first seed show each class."
+def labelled_scenes(
+    split: str,  # labelled share
+) -> tuple[list[int], int]:  # per class; of how many
+    "Count the labelled scenes of the split's first seed that show each class."
     few = ShapesScenes(shapes_partition(split, 0)[0])
     return class_frequency([classes_in(e.panoptic) for e in few], len(SHAPES)).tolist(), len(few)
 
 
-def classes_figure(split: str, methods: Sequence[str], groups: int, category: int) -> Drawing:
+def classes_figure(
+    split: str,  # labelled share
+    methods: Sequence[str],  # rows
+    groups: int,  # number of groups
+    category: int,  # in bold
+) -> Drawing:
     "Draw PQ of every class, rarest first, one of them in bold."
-    table = {
-        SHAPES.names[c]: {RECIPES[r].title: class_mean(r, split, c) for r in methods} for c in by_frequency()
-    }
+    table = {}
+    for c in by_frequency():
+        table[SHAPES.names[c]] = {RECIPES[r].title: class_mean(r, split, c) for r in methods}
     return dots(
         table,
         title="PQ per class, rarest first",
@@ -138,31 +138,32 @@ def classes_figure(split: str, methods: Sequence[str], groups: int, category: in
     )
 
 
-def class_report(split: str, methods: Sequence[str], category: int) -> str:  # HTML
-    "The chosen class in words and numbers."
+def class_report(
+    split: str,  # labelled share
+    methods: Sequence[str],  # rows
+    category: int,  # class
+) -> str:  # HTML
+    "Describe the chosen class in words and numbers."
     shown, of = labelled_scenes(split)
-    numbers = ", ".join(
-        f"{RECIPES[r].title} {'-' if v is None else f'{v:.1f}'}"
-        for r in methods
-        for v in [class_mean(r, split, category)]
-    )
+    means = {RECIPES[r].title: class_mean(r, split, category) for r in methods}
+    numbers = ", ".join(f"{title} {'-' if pq is None else f'{pq:.1f}'}" for title, pq in means.items())
+    name, place = SHAPES.names[category], by_frequency().index(category) + 1
     return (
-        f"<p style='line-height:1.5;margin:0'><b>{SHAPES.names[category]}</b>, number {by_frequency().index(category) + 1} from the rarest of {len(SHAPES)} classes, "
-        f"is in {shown[category]} of the {of} labelled scenes (seed 0). PQ: {numbers}.</p>"
+        f"<p style='line-height:1.5;margin:0'><b>{name}</b>, number {place} from the rarest "
+        f"of {len(SHAPES)} classes, is in {shown[category]} of the {of} labelled scenes (seed 0). "
+        f"PQ: {numbers}.</p>"
     )
 
 # %% ../../nbs/6-study/13_figure5.ipynb #87c08f9a
-VAL, DECODERS = (
-    ShapesScenes(range(128), split="val"),
-    {"M2F-Lang": "shapes-m2f-lang", "DEARLi": "shapes-dearli"},
-)
+VAL = ShapesScenes(range(128), split="val")
+DECODERS = {"M2F-Lang": "shapes-m2f-lang", "DEARLi": "shapes-dearli"}
 
 
 @lru_cache(maxsize=2)
 def decoder(
     title: str,  # a key of `DECODERS`
 ) -> Predictor:
-    "A shipped decoder, loaded once."
+    "Load a shipped decoder once and keep it."
     return load_segmenter(DECODERS[title])
 
 
@@ -171,29 +172,36 @@ def predicted(
     title: str,  # a key of `DECODERS`
     scene: int,  # validation scene
 ) -> Panoptic:
-    "What a shipped decoder makes of a scene."
+    "Return what a shipped decoder makes of a scene."
     return decoder(title)(VAL[scene].image)
 
 
 @dataclass(frozen=True)
 class Judged:
-    "How well one class was found in one scene."
+    "Say how well one class was found in one scene."
 
     pq: float  # of that class alone, percent
     iou: float  # of its pixels, percent
     scene: int  # validation scene
 
 
-def judge(title: str, scene: int, category: int) -> Judged:
-    "Judge one class in one scene."
+def judge(
+    title: str,  # a key of `DECODERS`
+    scene: int,  # validation scene
+    category: int,  # class
+) -> Judged:
+    "Judge how well a decoder found one class in one scene."
     truth, result = VAL[scene].panoptic, predicted(title, scene)
     pq = PanopticQuality(SHAPES).update(result, truth).compute().per_class.pq[category]
     a, b = pixels_of(truth, category), pixels_of(result, category)
     return Judged(float(pq), float(100 * (a & b).sum() / (a | b).sum().clamp(min=1)), scene)
 
 
-def pixels_of(panoptic: Panoptic, category: int) -> Bool[Tensor, "h w"]:
-    "The pixels of a class."
+def pixels_of(
+    panoptic: Panoptic,  # truth or result
+    category: int,  # class
+) -> Bool[Tensor, "h w"]:
+    "Return the pixels that belong to a class."
     return panoptic.masks()[panoptic.segments.category == category].any(0)
 
 
@@ -202,7 +210,7 @@ def best_and_worst(
     title: str = "DEARLi",  # who is judged
     most: int = 16,  # scenes to look at
 ) -> tuple[Judged, Judged]:
-    "Scenes in which a class was found best and worst."
+    "Return the scenes in which a class was found best and worst. Raises DearliError if none shows it."
     showing = [i for i in range(len(VAL)) if (VAL[i].panoptic.segments.category == category).any()][:most]
     if not showing:
         raise DearliError(f"no validation scene shows {SHAPES.names[category]}: choose another class.")
@@ -215,38 +223,38 @@ def about(
     where: Bool[Tensor, "h w"],  # pixels of the class in the truth
     category: int,  # class
 ) -> Panoptic:
-    "The segments that bear a class's name or cover a quarter of it."
+    "Return the segments that bear a class's name or cover a quarter of it."
     masks = panoptic.masks()
     keep = (panoptic.segments.category == category) | ((masks & where).flatten(1).sum(1) > 0.25 * where.sum())
     return Panoptic.from_masks(masks[keep], panoptic.segments.category[keep], SHAPES)
 
 
-def examples_figure(category: int) -> Drawing:
-    "Draw the best and the worst scene of a class."
+def examples_figure(
+    category: int,  # class
+) -> Drawing:
+    "Draw the best and the worst scene of a class: image, truth and the results of two decoders."
     figure, axes = canvas(6.2, 3.55, 2, 4)
     for row, which, found in zip(axes, ("best", "worst"), best_and_worst(category)):
-        item, name = VAL[found.scene], SHAPES.names[category]
+        item = VAL[found.scene]
         where = pixels_of(item.panoptic, category)
-        results = {t: predicted(t, found.scene) for t in DECODERS}
         row[0].imshow(item.image.permute(1, 2, 0).numpy())
         row[0].set_axis_off()
-        for ax, result in zip(row[1:], (item.panoptic, *results.values())):
-            draw_panoptic(ax, item.image, about(result, where, category), SHAPES)
-        titles = [
-            f"{which}: scene {found.scene}",
-            f"truth: {name}",
-            *(f"{t}: {judge(t, found.scene, category).pq:.0f} PQ" for t in results),
-        ]
+        shown = (item.panoptic, *(predicted(t, found.scene) for t in DECODERS))
+        for ax, panoptic in zip(row[1:], shown):
+            draw_panoptic(ax, item.image, about(panoptic, where, category), SHAPES)
+        titles = [f"{which}: scene {found.scene}", f"truth: {SHAPES.names[category]}"]
+        titles += [f"{t}: {judge(t, found.scene, category).pq:.0f} PQ" for t in DECODERS]
         with look():
-            [ax.set_title(t) for ax, t in zip(row, titles)]
+            for ax, title in zip(row, titles):
+                ax.set_title(title)
     return figure
 
 # %% ../../nbs/6-study/13_figure5.ipynb #7a3ede30
 def walkthrough(
-    still=str,  # makes the view to show without a kernel
+    still: Callable[[], str] = str,  # makes the view to show without a kernel
     category: str = "dots",  # chosen at the start
 ) -> Walkthrough:
-    "Figure 5 to play with."
+    "Return Figure 5 with controls to play with."
 
     def adapt(controls, changed):
         if changed in ("category", "clicked"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from string import Template
 
 import ipywidgets as widgets
+import numpy as np
 from IPython import get_ipython
 from IPython.display import HTML, display
 from PIL import Image
@@ -22,7 +23,7 @@ from ..io import DearliError
 from ..show import Drawing
 
 # %% auto #0
-__all__ = ['slider', 'choice', 'chips', 'several', 'lines', 'Walkthrough', 'live', 'still_view', 'still_slider', 'still_choice',
+__all__ = ['slider', 'choice', 'chips', 'several', 'lines', 'live', 'Walkthrough', 'still_view', 'still_slider', 'still_choice',
            'still_checks', 'still_picture']
 
 # %% ../../nbs/6-study/11_walkthrough.ipynb #a4044d9c
@@ -34,7 +35,7 @@ def slider(
     low: int,  # smallest
     high: int,  # largest
 ) -> widgets.IntSlider:
-    "A slider over whole numbers."
+    "Return a slider over whole numbers."
     return widgets.IntSlider(value, min=low, max=high, layout=_WIDE)
 
 
@@ -42,7 +43,7 @@ def choice(
     options: Iterable,  # names, or (name, value) pairs
     value=None,  # at the start; None for the first
 ) -> widgets.Dropdown:
-    "One of several, from a menu."
+    "Return a menu to choose one of several."
     options = list(options)
     return widgets.Dropdown(options=options, layout=_WIDE, **({} if value is None else {"value": value}))
 
@@ -51,7 +52,7 @@ def chips(
     options: Iterable,  # names, or (name, value) pairs
     value=None,  # at the start; None for the first
 ) -> widgets.ToggleButtons:
-    "One of several, by a click on its name."
+    "Return buttons to choose one of several by its name."
     options = list(options)
     return widgets.ToggleButtons(
         options=options,
@@ -65,7 +66,7 @@ def several(
     options: Iterable,  # names, or (name, value) pairs
     value: Iterable,  # chosen at the start
 ) -> widgets.SelectMultiple:
-    "Some of several, from a list."
+    "Return a list to choose some of several."
     options = list(options)
     return widgets.SelectMultiple(options=options, value=tuple(value), rows=len(options), layout=_WIDE)
 
@@ -74,12 +75,17 @@ def lines(
     text: str,  # at the start
     rows: int = 12,  # visible
 ) -> widgets.Textarea:
-    "Lines to edit; they count when the box is left."
+    "Return lines to edit; they count when the box is left."
     return widgets.Textarea(text, rows=rows, continuous_update=False, layout=_WIDE)
+
+# %% ../../nbs/6-study/11_walkthrough.ipynb #4613ce28
+def live() -> bool:  # False where a notebook is only executed
+    "Return whether somebody could move the controls."
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 # %% ../../nbs/6-study/11_walkthrough.ipynb #32ab33bb
 class Walkthrough:
-    "Controls, and panels that follow them"
+    "Controls, and panels that follow them when a control moves."
 
     def __init__(
         self,
@@ -90,20 +96,18 @@ class Walkthrough:
         still: Callable[[], str] = str,  # makes the HTML to show where there is no kernel
     ):
         self.controls, self.panels, self.adapt, self.still = controls, panels, adapt, still
-        self.labels, self._changed, self._busy, self._message, self._bodies = (
-            labels or {},
-            set(),
-            False,
-            widgets.HTML(),
-            {},
-        )
+        self.labels = labels or {}
+        self._changed: set[str] = set()
+        self._busy = False
+        self._message = widgets.HTML()
+        self._bodies: dict[str, widgets.Image | widgets.HTML] = {}
 
     @property
     def state(self) -> dict:
-        "The values of the controls."
+        "Return the values of the controls by name."
         return {name: control.value for name, control in self.controls.items()}
 
-    def start(self) -> "Walkthrough":
+    def start(self) -> Walkthrough:
         "Draw everything once and listen from then on; returns itself."
         if self._bodies:
             return self
@@ -123,90 +127,102 @@ class Walkthrough:
         self._busy = True
         try:
             if self.adapt:
-                [self.adapt(self.controls, name) for name in changed]
-            changed, self._changed = self._changed, set()
+                for name in changed:
+                    self.adapt(self.controls, name)
+            every, self._changed = self._changed, set()
             self._message.value = ""
-            for title, panel in self.panels.items():
-                wanted = set(inspect.signature(panel).parameters)
-                if wanted & changed:
-                    self._put(title, panel(**{k: v for k, v in self.state.items() if k in wanted}))
+            self._redraw(every)
         except DearliError as error:
             self._message.value = f'<p role="alert" style="color:#b5475d">{html.escape(str(error))}</p>'
         finally:
             self._busy = False
 
-# %% ../../nbs/6-study/11_walkthrough.ipynb #0c75d1cc
-def _put(self: Walkthrough, title: str, content: Drawing | str) -> None:
-    "Put new content into a panel."
-    drawn = isinstance(content, Drawing)
-    if title not in self._bodies:
-        self._bodies[title] = widgets.Image(layout={"max_width": "100%"}) if drawn else widgets.HTML()
-    body = self._bodies[title]
-    if not drawn:
-        body.value = content
-    else:
+    def _redraw(self, changed: set[str]) -> None:
+        "Call the panels that have one of the changed controls as a parameter."
+        for title, panel in self.panels.items():
+            wanted = set(inspect.signature(panel).parameters)
+            if wanted & changed:
+                self._put(title, panel(**{k: v for k, v in self.state.items() if k in wanted}))
+
+    def _put(self, title: str, content: Drawing | str) -> None:
+        "Put new content into the widget of a panel, which is made at the first time."
+        drawn = isinstance(content, Drawing)
+        if title not in self._bodies:
+            self._bodies[title] = widgets.Image(layout={"max_width": "100%"}) if drawn else widgets.HTML()
+        body = self._bodies[title]
+        if not drawn:
+            body.value = content
+            return
         kind, body.value = content.encoded(dpi=160)
         body.format, body.width = kind.split("/")[1], str(round(90 * content.get_figwidth()))
 
+    def box(self) -> widgets.Box:
+        "Return the controls beside the panels, or above them where the page is narrow."
+        self.start()
+        side, main = [], [self._message]
+        for name, control in self.controls.items():
+            side += [_heading(self.labels.get(name, name)), control]
+        for title, body in self._bodies.items():
+            main += [body] if title.startswith("_") else [_heading(title), body]
+        left = {"flex": "0 1 300px", "min_width": "240px", "padding": "0 20px 0 0"}
+        right = {"flex": "1 1 520px", "min_width": "300px"}
+        return widgets.Box(
+            [widgets.VBox(side, layout=left), widgets.VBox(main, layout=right)],
+            layout={"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start"},
+        )
 
-def _box(self: Walkthrough) -> widgets.Box:
-    "Controls beside panels, or above them where the page is narrow."
-    self.start()
-    head = lambda text: widgets.HTML(f'<b style="color:#3c4650">{html.escape(text)}</b>')
-    side = [
-        w for name, control in self.controls.items() for w in (head(self.labels.get(name, name)), control)
-    ]
-    main = [
-        w
-        for title, body in self._bodies.items()
-        for w in (head(title), body)
-        if not (w is not body and title.startswith("_"))
-    ]
-    return widgets.Box(
-        [
-            widgets.VBox(side, layout={"flex": "0 1 300px", "min_width": "240px", "padding": "0 20px 0 0"}),
-            widgets.VBox([self._message, *main], layout={"flex": "1 1 520px", "min_width": "300px"}),
-        ],
-        layout={"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start"},
-    )
+    def _ipython_display_(self) -> None:
+        "Show the widgets, or the still view where nobody could move them."
+        display(self.box() if live() else HTML(self.still()))
 
 
-Walkthrough._put, Walkthrough.box = _put, _box
-
-# %% ../../nbs/6-study/11_walkthrough.ipynb #4613ce28
-def live() -> bool:  # False where a notebook is only executed
-    "Whether somebody could move the controls."
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
-
-
-def _show(self: Walkthrough) -> None:
-    "The widgets, or the still view."
-    display(self.box() if live() else HTML(self.still()))
-
-
-Walkthrough._ipython_display_ = _show
+def _heading(text: str) -> widgets.HTML:
+    "Return what stands above a control or a panel."
+    return widgets.HTML(f'<b style="color:#3c4650">{html.escape(text)}</b>')
 
 # %% ../../nbs/6-study/11_walkthrough.ipynb #948565a4
 _PAGE = Template("""<div class="walk" id="walk-$name"><style>
-.walk{font:14px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;color:#2b333b;border:1px solid #dfe3e8;border-radius:8px;padding:14px 16px;margin:8px 0;background:#fff}
+.walk{
+ font:14px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;color:#2b333b;
+ border:1px solid #dfe3e8;border-radius:8px;padding:14px 16px;margin:8px 0;background:#fff}
 .walk form{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px 22px;margin:0 0 14px}
-.walk label{display:flex;flex-direction:column;font-weight:600;font-size:13px;color:#4a545e;gap:2px}.walk [data-of]{font-weight:400}
-.walk select,.walk input{font:inherit;font-weight:400;width:100%;min-height:32px;margin:0;accent-color:#2b6ca3}
-.walk fieldset{grid-column:1/-1;border:0;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px}.walk legend{float:left;font-weight:600;font-size:13px;color:#4a545e;padding:0;margin-right:14px}
-.walk fieldset label{flex-direction:row;align-items:center;font-weight:400;gap:5px}.walk fieldset input{width:auto;min-height:24px}
-.walk .walk-row{display:flex;flex-wrap:wrap;gap:16px 26px;align-items:flex-start}.walk .walk-row>*{min-width:0}.walk svg{display:block;max-width:100%;height:auto;font-family:inherit}
-.walk h4{font:600 14px/1.3 system-ui,sans-serif!important;margin:0 0 6px!important;color:#2b333b}.walk img{padding:0!important;margin:0!important;border:0!important;max-width:none!important}.walk p{margin:6px 0;font-size:13px}.walk canvas{display:block;width:100%;height:auto}
-</style><form onsubmit="return false">$controls</form><div class="stage" aria-live="polite"><p>Run this cell in JupyterLab, or open the documentation, to move the controls.</p></div>
+.walk label{display:flex;flex-direction:column;font-weight:600;font-size:13px;color:#4a545e;gap:2px}
+.walk [data-of]{font-weight:400}
+.walk select,.walk input{
+ font:inherit;font-weight:400;width:100%;min-height:32px;margin:0;accent-color:#2b6ca3}
+.walk fieldset{grid-column:1/-1;border:0;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 16px}
+.walk legend{float:left;font-weight:600;font-size:13px;color:#4a545e;padding:0;margin-right:14px}
+.walk fieldset label{flex-direction:row;align-items:center;font-weight:400;gap:5px}
+.walk fieldset input{width:auto;min-height:24px}
+.walk .walk-row{display:flex;flex-wrap:wrap;gap:16px 26px;align-items:flex-start}
+.walk .walk-row>*{min-width:0}
+.walk svg{display:block;max-width:100%;height:auto;font-family:inherit}
+.walk h4{font:600 14px/1.3 system-ui,sans-serif!important;margin:0 0 6px!important;color:#2b333b}
+.walk img{padding:0!important;margin:0!important;border:0!important;max-width:none!important}
+.walk p{margin:6px 0;font-size:13px}
+.walk canvas{display:block;width:100%;height:auto}
+</style><form onsubmit="return false">$controls</form><div class="stage" aria-live="polite">
+<p>Run this cell in JupyterLab, or open the documentation, to move the controls.</p></div>
 <script type="application/json" class="data">$data</script><script>(()=>{
-const root=document.currentScript&&document.currentScript.closest('.walk')||document.getElementById('walk-$name');
-const data=JSON.parse(root.querySelector('.data').textContent),stage=root.querySelector('.stage'),form=root.querySelector('form'),state={};
-const put=(e,a,kids)=>{for(const k in a)k.slice(0,2)=='on'?e[k]=a[k]:e.setAttribute(k,a[k]);e.append(...[kids??[]].flat().map(x=>x instanceof Node?x:String(x)));return e};
-const el=(tag,a={},kids)=>put(document.createElement(tag),a,kids),svg=(tag,a={},kids)=>put(document.createElementNS('http://www.w3.org/2000/svg',tag),a,kids);
-const bar=(x,y,w,h,fill,tip)=>svg('rect',{x,y,width:Math.max(w,0),height:Math.max(h,0),fill,rx:1.5},svg('title',{},tip));
-const read=()=>{for(const c of form.elements)if(c.name)c.type=='checkbox'?(state[c.name]=[...form.elements[c.name].length?form.elements[c.name]:[c]].filter(b=>b.checked).map(b=>b.value)):(state[c.name]=c.type=='range'?+c.value:c.value);
-for(const o of form.querySelectorAll('[data-of]'))o.textContent=form.elements[o.dataset.of].value};
+const here=document.currentScript;
+const root=here&&here.closest('.walk')||document.getElementById('walk-$name');
+const data=JSON.parse(root.querySelector('.data').textContent);
+const stage=root.querySelector('.stage'),form=root.querySelector('form'),state={};
+const put=(e,a,kids)=>{
+ for(const k in a)k.slice(0,2)=='on'?e[k]=a[k]:e.setAttribute(k,a[k]);
+ e.append(...[kids??[]].flat().map(x=>x instanceof Node?x:String(x)));return e};
+const el=(tag,a={},kids)=>put(document.createElement(tag),a,kids);
+const svg=(tag,a={},kids)=>put(document.createElementNS('http://www.w3.org/2000/svg',tag),a,kids);
+const bar=(x,y,w,h,fill,tip)=>svg('rect',
+ {x,y,width:Math.max(w,0),height:Math.max(h,0),fill,rx:1.5},svg('title',{},tip));
+const boxes=c=>form.elements[c.name].length?[...form.elements[c.name]]:[c];
+const value=c=>c.type=='checkbox'?boxes(c).filter(b=>b.checked).map(b=>b.value):c.type=='range'?+c.value:c.value;
+const read=()=>{
+ for(const c of form.elements)if(c.name)state[c.name]=value(c);
+ for(const o of form.querySelectorAll('[data-of]'))o.textContent=form.elements[o.dataset.of].value};
 $script
-const update=()=>{read();draw()};form.addEventListener('input',update);addEventListener('resize',update);update()})()</script></div>""")
+const update=()=>{read();draw()};
+form.addEventListener('input',update);addEventListener('resize',update);update()})()</script></div>""")
 
 
 def still_view(
@@ -215,41 +231,56 @@ def still_view(
     data: dict,  # what the script draws
     script: str,  # JavaScript that defines `draw`
 ) -> str:  # HTML
-    "A view that needs no kernel."
+    "Return a view that needs no kernel."
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     return _PAGE.substitute(name=name, controls="".join(controls), data=text, script=script.strip())
 
 # %% ../../nbs/6-study/11_walkthrough.ipynb #7b43bed0
-def still_slider(name: str, label: str, value: int, low: int, high: int) -> str:  # HTML
-    "A slider of a still view, with its value behind its label."
+def still_slider(
+    name: str,  # of its value in the script's `state`
+    label: str,  # above it
+    value: int,  # at the start
+    low: int,  # smallest
+    high: int,  # largest
+) -> str:  # HTML
+    "Return a slider of a still view, with its value behind its label."
     return (
         f'<label><span>{html.escape(label)} <span data-of="{name}">{value}</span></span>'
         f'<input type="range" name="{name}" min="{low}" max="{high}" value="{value}"></label>'
     )
 
 
-def still_choice(name: str, label: str, options: Iterable[str], value: str | None = None) -> str:  # HTML
-    "A menu of a still view."
+def still_choice(
+    name: str,  # of its value in the script's `state`
+    label: str,  # above it
+    options: Iterable[str],  # to choose from
+    value: str | None = None,  # at the start; None for the first
+) -> str:  # HTML
+    "Return a menu of a still view."
     items = "".join(f"<option{' selected' if o == value else ''}>{html.escape(o)}</option>" for o in options)
     return f'<label>{html.escape(label)}<select name="{name}">{items}</select></label>'
 
 
-def still_checks(name: str, label: str, options: Iterable[str], value: Iterable[str]) -> str:  # HTML
-    "Boxes to tick in a still view."
-    chosen = set(value)
-    items = "".join(
-        f'<label><input type="checkbox" name="{name}" value="{html.escape(o)}"{" checked" if o in chosen else ""}>{html.escape(o)}</label>'
-        for o in options
-    )
-    return f"<fieldset><legend>{html.escape(label)}</legend>{items}</fieldset>"
+def still_checks(
+    name: str,  # of its values in the script's `state`
+    label: str,  # before them
+    options: Iterable[str],  # to choose from
+    value: Iterable[str],  # ticked at the start
+) -> str:  # HTML
+    "Return boxes to tick in a still view."
+    chosen, items = set(value), []
+    for option in options:
+        text, tick = html.escape(option), " checked" if option in chosen else ""
+        items.append(f'<label><input type="checkbox" name="{name}" value="{text}"{tick}>{text}</label>')
+    return f"<fieldset><legend>{html.escape(label)}</legend>{''.join(items)}</fieldset>"
 
 
 def still_picture(
-    pixels,  # uint8 (h w 3)
+    pixels: np.ndarray,  # uint8 (h w 3)
     size: int | None = None,  # pixels of the longer side; None as it is
     quality: int = 60,  # of the WebP
 ) -> str:  # data address
-    "A small picture for a still view."
+    "Return a small picture for a still view."
     image, buffer = Image.fromarray(pixels), io.BytesIO()
     if size:
         image.thumbnail((size, size), Image.Resampling.LANCZOS)
