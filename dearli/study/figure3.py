@@ -5,7 +5,7 @@
 # %% ../../nbs/6-study/12_figure3.ipynb #717b95a4
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,7 +37,7 @@ __all__ = ['LISTS', 'VAL', 'RIGHT', 'WRONG', 'Words', 'read_words', 'mask_embedd
 # %% ../../nbs/6-study/12_figure3.ipynb #a6daa398
 @dataclass(frozen=True)
 class Words:
-    "Classes on offer and what CLIP reads for each."
+    "Hold the classes on offer and what CLIP reads for each."
 
     classes: tuple[int, ...]  # index in the taxonomy, -1 for a distractor
     names: tuple[tuple[str, ...], ...]  # the class's names, best first
@@ -46,7 +46,7 @@ class Words:
 def read_words(
     text: str,  # a line for each class
 ) -> Words:
-    "Read a vocabulary; DearliError for an empty or doubled one."
+    "Read a vocabulary. Raises DearliError if it is empty or has two lines for a class."
     classes, names = [], []
     for line in filter(None, map(str.strip, text.splitlines())):
         key, _, said = line.partition(":")
@@ -54,7 +54,8 @@ def read_words(
         key = key.split(",")[0].strip()
         if not words:
             raise DearliError(f"the line {line!r} says nothing about {key!r}: write 'class: name, synonym'.")
-        if (c := SHAPES.names.index(key) if key in SHAPES.names else -1) in classes and c >= 0:
+        c = SHAPES.names.index(key) if key in SHAPES.names else -1
+        if c >= 0 and c in classes:
             raise DearliError(f"{key!r} has two lines: put its synonyms into one.")
         classes.append(c)
         names.append(words)
@@ -64,7 +65,7 @@ def read_words(
 
 
 def _lines(names: dict[str, Sequence[str]]) -> str:
-    "A vocabulary as text."
+    "Write a vocabulary as text, a line for each class."
     return "\n".join(f"{key}: {', '.join(words)}" for key, words in names.items())
 
 
@@ -101,25 +102,27 @@ def rows_of(
     title: str,  # a backbone of `ORACLES`
     words: Words,  # vocabulary
 ) -> TextClassifier:
-    "Text rows of a vocabulary, each name embedded once."
+    "Return the embeddings of a vocabulary, each name embedded by itself."
     clip = shared_backbone(ORACLES[title])
-    return TextClassifier(
-        torch.cat([build_text_classifier(clip, [[n]]).embeddings for names in words.names for n in names]),
-        [len(n) for n in words.names],
-    )
+    every = [build_text_classifier(clip, [[n]]).embeddings for names in words.names for n in names]
+    return TextClassifier(torch.cat(every), [len(n) for n in words.names])
 
 
 def similarity(
-    title: str, scene: int, words: Words
+    title: str,  # a backbone of `ORACLES`
+    scene: int,  # validation scene
+    words: Words,  # vocabulary
 ) -> Float[Tensor, "n k"]:  # cosines, best synonym of each line
-    "How similar each mask of a scene is to each line of the vocabulary (Eq. 5)."
+    "Measure how similar each mask of a scene is to each line of the vocabulary (Eq. 5)."
     return class_scores(mask_embeddings(title, scene), rows_of(title, words), None, 1.0)
 
 
 def recognised(
-    title: str, scene: int, words: Words
+    title: str,  # a backbone of `ORACLES`
+    scene: int,  # validation scene
+    words: Words,  # vocabulary
 ) -> Int[Tensor, "n"]:  # class per mask, -1 for a distractor
-    "Name the masks of a scene."
+    "Name the masks of a scene by the most similar line."
     return torch.tensor(words.classes)[similarity(title, scene, words).argmax(1)]
 
 # %% ../../nbs/6-study/12_figure3.ipynb #a0fda32d
@@ -127,14 +130,14 @@ def renamed(
     truth: Panoptic,  # gives the masks
     classes: Int[Tensor, "n"],  # -1 for none
 ) -> Panoptic:
-    "The masks under new names, those without a name left out."
+    "Return the masks under new names, those without a name left out."
     kept = Panoptic.from_masks(truth.masks()[classes >= 0], truth.segments.category[classes >= 0], SHAPES)
     return rename(kept, classes[classes >= 0], SHAPES) if len(kept.segments) else kept
 
 
 @lru_cache(maxsize=64)
 def _tally(title: str, words: Words) -> tuple[PanopticQuality, list[PanopticScores], list[float]]:
-    "Counts so far, scores of each image, PQ after each image; filled by `scores`."
+    "Return counts so far, scores of each image and PQ after each image, which `scores` fills."
     return PanopticQuality(SHAPES), [], []
 
 
@@ -156,6 +159,7 @@ RIGHT, WRONG = "#3f9b63", "#c1442e"
 
 
 def _rgb(color: str) -> tuple[int, ...]:
+    "Return the three numbers of a colour like '#3f9b63'."
     return tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))
 
 
@@ -164,11 +168,11 @@ def verdict(
     right: Bool[Tensor, "n"],  # was the name right?
 ) -> UInt8[np.ndarray, "h w 3"]:  # the image in grey, its masks in two colours
     "Paint masks by whether they were recognised."
-    colors = np.array([_rgb(RIGHT if r else WRONG) for r in right.tolist()] + [(255, 255, 255)], float)[
-        item.panoptic.index().numpy()
-    ]
+    index = item.panoptic.index().numpy()
+    of_masks = [_rgb(RIGHT if r else WRONG) for r in right.tolist()]
+    colors = np.array([*of_masks, (255, 255, 255)], float)[index]
     painted = 0.45 * item.image.float().mean(0).numpy()[..., None] + 0.55 * colors
-    painted[edges(item.panoptic.index().numpy())] = 248
+    painted[edges(index)] = 248
     return painted.astype(np.uint8)
 
 
@@ -179,28 +183,35 @@ def scene_figure(
     mask: int,  # the chosen one, from 0
 ) -> Drawing:
     "Draw a scene with true names, and with the names it was given."
-    item, given = VAL[scene], recognised(backbone, scene, words)
-    s, masks = item.panoptic.segments, item.panoptic.masks()
-    labels = [
-        SHAPES.names[c] if c >= 0 else ", ".join(words.names[k][:1])
-        for c, k in zip(given.tolist(), similarity(backbone, scene, words).argmax(1).tolist())
-    ]
-    pixels = verdict(item, given == s.category)
+    item, labels = VAL[scene], _given_names(backbone, scene, words)
+    masks = item.panoptic.masks()
+    right = recognised(backbone, scene, words) == item.panoptic.segments.category
     figure, axes = canvas(5.6, 3, 1, 2)
     draw_panoptic(axes[0, 0], item.image, item.panoptic, SHAPES)
-    axes[0, 1].imshow(pixels)
+    axes[0, 1].imshow(verdict(item, right))
     axes[0, 1].set_axis_off()
-    for (y, x), text, right in zip(thickest(masks), labels, (given == s.category).tolist()):
-        _label(axes[0, 1], x, y, ("✓ " if right else "✗ ") + text)
-    for ax in axes[0]:
+    for (y, x), text, correct in zip(thickest(masks), labels, right.tolist()):
+        _label(axes[0, 1], x, y, ("✓ " if correct else "✗ ") + text)
+    for ax, title in zip(axes[0], ("true masks and names", f"named by {backbone}")):
         ax.contour(masks[mask].float().numpy(), [0.5], colors="#111111", linewidths=2)
-    with look():
-        [ax.set_title(t) for ax, t in zip(axes[0], ("true masks and names", f"named by {backbone}"))]
+        with look():
+            ax.set_title(title)
     return figure
 
 
+def _given_names(backbone: str, scene: int, words: Words) -> list[str]:
+    "Return what each mask of a scene was called, a class of the world or a distractor."
+    lines = similarity(backbone, scene, words).argmax(1).tolist()
+    return [_class_name(words, k) for k in lines]
+
+
+def _class_name(words: Words, k: int) -> str:
+    "Return the name of a line of the vocabulary, the first word of a distractor."
+    return SHAPES.names[words.classes[k]] if words.classes[k] >= 0 else words.names[k][0]
+
+
 def _label(ax, x: float, y: float, text: str) -> None:
-    "White words on a picture."
+    "Write white words on a picture."
     ax.text(
         x,
         y,
@@ -221,39 +232,51 @@ def nearest_classes(
     mask: int,  # the chosen one, from 0
     top: int = 8,  # how many
 ) -> list[tuple[int, str, float]]:  # class (-1: distractor), label, cosine; most similar first
-    "The classes a mask is most similar to, and the true one."
-    cosine, truth = similarity(backbone, scene, words)[mask], int(VAL[scene].panoptic.segments.category[mask])
+    "Return the classes that a mask is most similar to, and the true one."
+    cosine = similarity(backbone, scene, words)[mask]
     order = cosine.argsort(descending=True).tolist()
-    shown = order[:top] + [k for k in order[top:] if words.classes[k] == truth]
-    each = (rows_of(backbone, words).embeddings @ mask_embeddings(backbone, scene)[mask]).split(
-        [len(n) for n in words.names]
-    )
+    shown = order[:top] + [k for k in order[top:] if words.classes[k] == _true_class(scene, mask)]
+    each = rows_of(backbone, words).embeddings @ mask_embeddings(backbone, scene)[mask]
+    lines = each.split([len(n) for n in words.names])
     found = []
     for k in shown:
-        name, best = (
-            words.names[k][0] if words.classes[k] < 0 else SHAPES.names[words.classes[k]],
-            words.names[k][int(each[k].argmax())],
-        )
-        found.append((words.classes[k], name if best == name else f"{name} ({best})", float(cosine[k])))
+        name, best = _class_name(words, k), words.names[k][int(lines[k].argmax())]
+        label = name if best == name else f"{name} ({best})"
+        found.append((words.classes[k], label, float(cosine[k])))
     return found
 
 
-def similarity_figure(scene: int, backbone: str, words: Words, mask: int) -> Drawing:
-    "Draw the similarity of one mask to the nearest classes."
-    truth, found = (
-        int(VAL[scene].panoptic.segments.category[mask]),
-        nearest_classes(scene, backbone, words, mask),
-    )
-    colors = [RIGHT if c == truth else WRONG if i == 0 else "#b9c4ce" for i, (c, *_) in enumerate(found)]
-    figure, axes = canvas(6.4, 0.7 + 0.24 * len(found))
-    ax = axes[0, 0]
-    ax.barh(range(len(found)), [v for *_, v in found], color=colors, height=0.72)
+def _true_class(scene: int, mask: int) -> int:
+    "Return the class of a mask of a scene."
+    return int(VAL[scene].panoptic.segments.category[mask])
+
+
+def _similarity_bars(ax, found: list[tuple[int, str, float]], colors: list[str]) -> None:
+    "Draw a bar for each class, the most similar on top, with its cosine."
+    cosines = [v for *_, v in found]
+    ax.barh(range(len(found)), cosines, color=colors, height=0.72)
     ax.axvline(0, color="#999999", lw=0.8)
-    for i, (*_, v) in enumerate(found):
+    for i, v in enumerate(cosines):
         ax.annotate(f"{v:.2f}", (max(v, 0), i), (4, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(found)), [label for _, label, _ in found])
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
+
+
+def similarity_figure(
+    scene: int,  # validation scene
+    backbone: str,  # title
+    words: Words,  # vocabulary
+    mask: int,  # the chosen one, from 0
+) -> Drawing:
+    "Draw the similarity of one mask to the nearest classes."
+    truth, found = _true_class(scene, mask), nearest_classes(scene, backbone, words, mask)
+    colors = [RIGHT if c == truth else "#b9c4ce" for c, *_ in found]
+    if found[0][0] != truth:
+        colors[0] = WRONG
+    figure, axes = canvas(6.4, 0.7 + 0.24 * len(found))
+    ax = axes[0, 0]
+    _similarity_bars(ax, found, colors)
     said = "right" if found[0][0] == truth else f"wrong: it is {SHAPES.names[truth]}"
     with look():
         ax.set_xlabel("cosine of pooled feature and text")
@@ -268,68 +291,44 @@ def pq_figure(
     scenes: int,  # how many to count
 ) -> Drawing:
     "Draw PQ over the first scenes."
-    usual, color = read_words(LISTS["names and synonyms"]), series_colors(list(ORACLES))
     figure, axes = canvas(6.4, 2.7)
-    ax, single, count = axes[0, 0], scores(backbone, words, max(scenes, scene + 1))[0], range(1, scenes + 1)
-    ax.plot(
-        count,
-        [s.all.pq for s in single[:scenes]],
-        "o",
-        color=color[backbone],
-        alpha=0.3,
-        ms=3.5,
-        mew=0,
-        label="each scene",
-    )
+    ax, color = axes[0, 0], series_colors(list(ORACLES))[backbone]
+    each = [s.all.pq for s in scores(backbone, words, max(scenes, scene + 1))[0]]
+    running, count = scores(backbone, words, scenes)[1], range(1, scenes + 1)
+    ax.plot(count, each[:scenes], "o", color=color, alpha=0.3, ms=3.5, mew=0, label="each scene")
+    usual = read_words(LISTS["names and synonyms"])
     if words != usual:
-        ax.plot(
-            count,
-            scores(backbone, usual, scenes)[1],
-            "--",
-            color="#555555",
-            lw=1.4,
-            label="with the study's words",
-        )
-    ax.plot(
-        count,
-        running := scores(backbone, words, scenes)[1],
-        color=color[backbone],
-        lw=2.2,
-        label=f"{backbone}, so far",
-    )
+        beside = scores(backbone, usual, scenes)[1]
+        ax.plot(count, beside, "--", color="#555555", lw=1.4, label="with the study's words")
+    ax.plot(count, running, color=color, lw=2.2, label=f"{backbone}, so far")
     if scene < scenes:
-        ax.plot(
-            scene + 1, single[scene].all.pq, "o", mfc="none", mec="#111111", ms=8, mew=1.4, label="this scene"
-        )
-    for title, s in read_json(data_path("results", "oracle_shapes.json"))["scores"].items():
-        ax.plot(
-            1.01,
-            s["all"]["pq"],
-            "<",
-            color=color[title],
-            transform=ax.get_yaxis_transform(),
-            clip_on=False,
-            ms=6,
-            label=f"{title}, all 128",
-        )
+        ring = {"mfc": "none", "mec": "#111111", "ms": 8, "mew": 1.4}
+        ax.plot(scene + 1, each[scene], "o", label="this scene", **ring)
+    _recorded_marks(ax)
     ax.set_ylim(-3, 103)
     with look():
         ax.grid(axis="y")
         ax.set_xlabel("scenes counted")
         ax.set_ylabel("PQ with true masks")
-        ax.set_title(
-            f"this scene {single[scene].all.pq:.1f} PQ, first {scenes} scenes {running[-1]:.1f} PQ",
-            loc="left",
-        )
+        title = f"this scene {each[scene]:.1f} PQ, first {scenes} scenes {running[-1]:.1f} PQ"
+        ax.set_title(title, loc="left")
         ax.legend(loc="upper left", bbox_to_anchor=(1.03, 1), borderaxespad=0, handlelength=1.4)
     return figure
 
+
+def _recorded_marks(ax) -> None:
+    "Mark at the right edge where the recorded backbones end after all scenes."
+    color = series_colors(list(ORACLES))
+    edge = {"transform": ax.get_yaxis_transform(), "clip_on": False, "ms": 6}
+    for title, s in read_json(data_path("results", "oracle_shapes.json"))["scores"].items():
+        ax.plot(1.01, s["all"]["pq"], "<", color=color[title], label=f"{title}, all 128", **edge)
+
 # %% ../../nbs/6-study/12_figure3.ipynb #2b5e0331
 def walkthrough(
-    still=str,  # makes the view to show without a kernel
+    still: Callable[[], str] = str,  # makes the view to show without a kernel
     scenes: int = 16,  # counted at the start
 ) -> Walkthrough:
-    "Figure 3 to play with."
+    "Return Figure 3 with controls to play with."
 
     def adapt(controls, changed):
         if changed == "scene":
@@ -353,15 +352,19 @@ def walkthrough(
         "scenes": "Scenes counted for PQ",
         "text": "Class names, to edit",
     }
+
+    def recognition(scene, backbone, text, mask):
+        return scene_figure(scene, backbone, read_words(text), mask - 1)
+
+    def nearest_to_mask(scene, backbone, text, mask):
+        return similarity_figure(scene, backbone, read_words(text), mask - 1)
+
+    def quality(scene, backbone, text, scenes):
+        return pq_figure(scene, backbone, read_words(text), scenes)
+
     panels = {
-        "Recognition": lambda scene, backbone, text, mask: scene_figure(
-            scene, backbone, read_words(text), mask - 1
-        ),
-        "Similarity of the chosen mask": lambda scene, backbone, text, mask: similarity_figure(
-            scene, backbone, read_words(text), mask - 1
-        ),
-        "Panoptic quality": lambda scene, backbone, text, scenes: pq_figure(
-            scene, backbone, read_words(text), scenes
-        ),
+        "Recognition": recognition,
+        "Similarity of the chosen mask": nearest_to_mask,
+        "Panoptic quality": quality,
     }
     return Walkthrough(controls, panels, labels, adapt, still)
