@@ -32,8 +32,8 @@ from ..panoptic import Taxonomy
 from ..show import legend, overlay
 
 # %% auto #0
-__all__ = ['RULES', 'Keyed', 'Finding', 'Report', 'as_text', 'ImageFacts', 'image_facts', 'AnnotatedFacts', 'annotated_facts',
-           'alike', 'check', 'require', 'contact_sheet']
+__all__ = ['RULES', 'Keyed', 'KINDS', 'Finding', 'Report', 'as_text', 'ImageFacts', 'image_facts', 'AnnotatedFacts',
+           'annotated_facts', 'alike', 'check', 'require', 'contact_sheet']
 
 # %% ../../nbs/5-data/07_check.ipynb #b46808ef
 _ERRORS = {
@@ -204,7 +204,7 @@ def _class_table(report: Report, rows: int) -> list[str]:
     return lines if len(order) <= rows else [*lines, f"... and {len(order) - rows} classes more"]
 
 
-def _by_frequency(classes: list[dict[str, Any]], sections: list[str]) -> list[dict[str, Any]]:
+def _by_frequency(classes: list[dict[str, Any]], sections: Sequence[str]) -> list[dict[str, Any]]:
     "Sort the classes that have segments, the most frequent first."
     counted = [(sum(c[s]["segments"] for s in sections), c) for c in classes]
     return [c for n, c in sorted(counted, key=lambda pair: -pair[0]) if n]
@@ -539,8 +539,9 @@ def _add_names(taxonomy: Taxonomy, report: Report) -> None:
         report.add("single-class", "dataset", f"{what}, so add a background.")
 
 
-def _add_classes(report: Report) -> None:
-    "Note classes that training lacks."
+def _add_classes(taxonomy: Taxonomy, report: Report) -> None:
+    "Note names that tell no classes apart, and classes that training lacks."
+    _add_names(taxonomy, report)
     if "labelled" not in report.parts:
         return
     absent = [c for c in report.classes if not c["labelled"]["segments"]]
@@ -555,6 +556,9 @@ def _add_classes(report: Report) -> None:
             report.add(rule, "labelled", f"{len(names)} of {len(report.classes)} classes {text}: {some}.")
 
 # %% ../../nbs/5-data/07_check.ipynb #b9e1f5ca
+KINDS = ("stuff", "thing")
+
+
 def check(
     path: str | Path,  # a dataset file
     workers: int = os.cpu_count() or 2,  # threads
@@ -570,17 +574,15 @@ def check(
     except DearliError as e:
         report.add("dataset-file", "dataset", str(e))
         return report
-    report.classes = [{"name": c.name, "kind": ("stuff", "thing")[c.isthing]} for c in taxonomy.categories]
+    report.classes = [{"name": c.name, "kind": KINDS[c.isthing]} for c in taxonomy.categories]
     images["labelled"] = _check_labelled("labelled", file.labelled, taxonomy, report, how)
     if file.validation:
         images["validation"] = _check_labelled("validation", file.validation, taxonomy, report, how)
     else:
-        what = f"{report.file} has no [validation]"
-        report.add("no-validation", "dataset", f"{what}: nothing will tell how good the model is.")
+        report.add("no-validation", "dataset", f"{report.file} has no [validation]: nothing is scored.")
     images["unlabelled"] = _check_pool(file, report, how)
     _add_overlaps(images, report)
-    _add_names(taxonomy, report)
-    _add_classes(report)
+    _add_classes(taxonomy, report)
     report.seconds = time.perf_counter() - start
     return report
 

@@ -308,20 +308,25 @@ def fetch(
         return step | {"how": "already there"}
     if archive.folders and not _short(root, archive):
         return step | {"how": "used in place"}
-    places = [Path(p) for p in (archives, root, root / "archives") if p is not None]
-    found = next((p for p in places if (p / archive.name).exists()), root / "archives")
-    facts = unpack(download(archive, found, progress), root / archive.into, progress)
-    for found, have, expected in _short(root, archive):
-        what = f"{found} holds {have} files after unpacking {archive.name}, expected {expected}"
-        raise DearliError(f"{what}: report this archive.")
+    path = download(archive, _place(archive, root, archives), progress)
+    facts = unpack(path, root / archive.into, progress)
+    if short := _short(root, archive):
+        raise DearliError(f"{short[0]}: report this archive.")
     write_json(stamp, {"checksum": archive.checksum, **facts})
     return step | {"how": "unpacked", "files": facts["files"], "written": facts["written"]}
 
 
-def _short(root: Path, archive: Archive) -> list[tuple[Path, int, int]]:
-    "List folders with fewer files than the archive holds: folder, files, files expected."
+def _place(archive: Archive, root: Path, archives: str | Path | None) -> Path:
+    "Find the folder in which an archive lies or is to lie."
+    places = [Path(p) for p in (archives, root, root / "archives") if p is not None]
+    return next((p for p in places if (p / archive.name).exists()), root / "archives")
+
+
+def _short(root: Path, archive: Archive) -> list[str]:
+    "Say which folders hold fewer files than the archive has."
     have = [(root / f, count_files(root / f), n) for f, n in archive.folders]
-    return [(f, k, n) for f, k, n in have if k < n]
+    what = f"files after unpacking {archive.name}, expected"
+    return [f"{f} holds {k} {what} {n}" for f, k, n in have if k < n]
 
 
 def count_files(

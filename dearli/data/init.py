@@ -203,7 +203,7 @@ def _add_values(item: Found, stems: list[str], notes: list[str]) -> None:
 
 
 def _numbered(semantic: np.ndarray, numbers: np.ndarray) -> set[int]:
-    "Find the classes with instance numbers; codes that repeat the class in the number give stuff numbers too."
+    "Find the classes with instances; stuff has numbers too in codes that repeat the class."
     high = numbers >= 1000
     if high.any() and np.array_equal(np.where(high, numbers // 1000, numbers), semantic):
         return set(np.unique(semantic[high]).tolist())  # Cityscapes

@@ -44,13 +44,14 @@ class Partition:
         keys = [Path(n).stem for n in names] if self.names == "stems" else list(names)
         place = {k: i for i, k in enumerate(keys)}
         if len(place) < len(keys):
-            twice = Counter(keys).most_common(1)[0][0]
-            what = f"{where} hold two images named {twice!r}, which this list of names cannot tell apart"
-            raise DearliError(f"{what}: make a partition with dearli data split, or rename one.")
+            what = f"{where} hold two images named {_twice(keys)!r}"
+            raise DearliError(f"{what}: make a partition of paths with dearli data split, or rename one.")
         chosen, lost = set(self.labelled), [s for s in self.labelled if s not in place]
         if lost:
-            what = f"{where} lack {len(lost)} of the {len(chosen)} images of this partition"
-            raise DearliError(f"{what}, {lost[0]!r} first: {nearest(lost[0], place)}")
+            what = (
+                f"{where} lack {len(lost)} of the {len(chosen)} images of this partition, {lost[0]!r} first"
+            )
+            raise DearliError(f"{what}: {nearest(lost[0], place)}")
         return [place[s] for s in self.labelled], [i for s, i in place.items() if s not in chosen]
 
 # %% ../../nbs/5-data/03_partitions.ipynb #80d2a8db
@@ -68,6 +69,11 @@ def write_partition(
         f.write("\n".join([f"{HEADER} 2", *about, *map(_line, p.labelled)]) + "\n")
 
 
+def _twice(names: Sequence[str]) -> str:
+    "Give the most frequent name."
+    return Counter(names).most_common(1)[0][0]
+
+
 def _line(name: str) -> str:
     "Write a name as a line, as JSON where it would be misread."
     plain = name.isprintable() and name == name.strip() and name[:1] not in ("", "#", '"')
@@ -81,10 +87,7 @@ def read_partition(
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: make a partition with dearli data split.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as e:
-        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
+    lines = _lines(path)
     facts = (line[2:].strip() for line in lines if line[:2] == "# ")
     how = dict(fact.split(": ", 1) for fact in facts if ": " in fact)
     rows = [line.strip() for line in lines if line.strip() and line.lstrip()[0] != "#"]
@@ -94,6 +97,14 @@ def read_partition(
     found = Partition(tuple(map(read, rows)), how, named)
     _refuse_damage(path, found, how.pop("labelled", str(len(rows))))
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    "Read the lines of a text; raises `DearliError` if it is not UTF-8."
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as e:
+        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
 
 
 def _quoted(line: str) -> str:
@@ -116,9 +127,7 @@ def _refuse_damage(path: Path, p: Partition, count: str) -> None:
     if not p.labelled:
         raise DearliError(f"{path} lists no image: give one file name per line.")
     if len(set(p.labelled)) < len(p.labelled):
-        raise DearliError(
-            f"{path} lists {Counter(p.labelled).most_common(1)[0][0]!r} twice: remove one line."
-        )
+        raise DearliError(f"{path} lists {_twice(p.labelled)!r} twice: remove one line.")
     if count != str(len(p.labelled)):
         what = f"{path} holds {len(p.labelled)} images and says {count}"
         raise DearliError(f"{what}: it was cut or edited, so make it again.")
@@ -255,8 +264,7 @@ def own_partition(
     if classes is not None:
         must = _covering([classes[i] for i in order], seed, len(first), dataset)
         rule = f"{len(must)} images that show every class, then {rule}"
-        others = [i for i in first + rest if i not in set(must)]
-        first = must + others[: len(first) - len(must)]
+        first = list(dict.fromkeys(must + first + rest))[: len(first)]
     how = {"dataset": dataset, "split": str(split), "seed": str(seed), "rule": rule}
     return Partition(tuple(names[order[i]] for i in first), how)
 

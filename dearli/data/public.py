@@ -248,17 +248,16 @@ def convert(
     log = final / "segments.jsonl"
     if (root / split.json).exists() and final.is_dir():
         log.unlink(missing_ok=True)
-        return step | {"how": "already there"}
+        return {**step, "how": "already there"}
     part = _unfinished(final, split)
     jobs = list_jobs()
-    done = _run_jobs(jobs, part, workers, tqdm(desc=f"convert {split.name}", disable=not progress))
-    if part != final:
-        os.replace(part, final)
-    images, annotations = zip(*(done[n] for n in sorted(jobs)))
-    lists = {"images": images, "annotations": annotations}
-    write_json(root / split.json, taxonomy.to_json() | lists, indent=None)
+    bar = tqdm(desc=f"convert {split.name}", disable=not progress)
+    done = _run_jobs(jobs, part, workers, bar)
+    os.replace(part, final)  # nothing changes where it has its name already
+    lists = zip(("images", "annotations"), zip(*(done[n] for n in sorted(jobs))))
+    write_json(root / split.json, taxonomy.to_json() | dict(lists), indent=None)
     log.unlink()
-    return step | {"how": "converted", "images": len(images)}
+    return step | {"how": "converted", "images": len(jobs)}
 
 
 def _unfinished(final: Path, split: Split) -> Path:

@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from .coco import CocoCategory, CocoSegment, InstancesEntry, Note
+from .coco import CocoCategory, CocoInstance, CocoSegment, InstancesEntry, Note
 from .coco import instance_mask, read_instances, read_panoptic
 from .partitions import read_partition
 from .vocabularies import read_classes
@@ -370,18 +370,18 @@ def merge_maps(
     where: Path,  # file to name in notes
 ) -> RawAnnotation:
     "Merge two maps into ids and rows; ids count up by class, then by instance."
-    things, known = {c.id for c in taxonomy.categories if c.isthing}, set(taxonomy.dataset_ids)
-    out = RawAnnotation(np.zeros(semantic.shape, np.int32), [])
+    things = {c.id for c in taxonomy.categories if c.isthing}
+    known, out = set(taxonomy.dataset_ids), RawAnnotation(np.zeros_like(semantic, np.int32), [])
     for value, pixels in count_ids(semantic).items():
-        if value in known and (value not in things or numbers is None):
+        if value not in known | void:
+            text = f"{where} holds {value} ({pixels} pixels): add the class or list the value as void."
+            out.notes.append(Note("unknown-class", text))
+        elif value in known and (numbers is None or value not in things):
             out.paint(semantic == value, value)
-        elif value not in known and value not in void:
-            what = f"{where} holds the value {value} ({pixels} pixels), which is neither a class id nor void"
-            out.notes.append(Note("unknown-class", f"{what}: add the class or list the value as void."))
     if numbers is not None:
         _instances(semantic, numbers, things, out, where)
-    elif any(r.category_id in things for r in out.rows):
-        text = f"{where} has no instance PNG: all pixels of a thing class count as one segment."
+    elif things & {r.category_id for r in out.rows}:
+        text = f"{where} has no instance PNG: a thing class counts as one segment."
         out.notes.append(Note("thing-without-instance", text))
     return out
 
@@ -443,15 +443,21 @@ class InstanceSource(Source):
         if size is None:
             raise DearliError(f"{self.json} gives no height and width for {self.images[i].name}: add them.")
         out = RawAnnotation(np.zeros(size, np.int32), [])
-        known = set(self.taxonomy.dataset_ids)
         out.notes += _unknown((a.category_id for a in entry.instances), self.json, self.taxonomy)
-        masks = [(a, instance_mask(a, size)) for a in entry.instances if a.category_id in known]
-        for a, mask in sorted(masks, key=lambda pair: (not pair[0].iscrowd, -pair[1].sum())):
+        for a, mask in self._layers(entry, size):
             out.paint(mask, a.category_id, a.iscrowd)
         if self.background is not None and (out.ids == 0).any():
             out.paint(out.ids == 0, self.background)
         self._drop_hidden(out, entry)
         return out
+
+    def _layers(
+        self, entry: InstancesEntry, size: tuple[int, int]
+    ) -> list[tuple[CocoInstance, Bool[np.ndarray, "h w"]]]:
+        "Give the instances of known classes with their masks, crowds first, then from large to small."
+        known = set(self.taxonomy.dataset_ids)
+        masks = [(a, instance_mask(a, size)) for a in entry.instances if a.category_id in known]
+        return sorted(masks, key=lambda pair: (not pair[0].iscrowd, -pair[1].sum()))
 
     def _drop_hidden(self, out: RawAnnotation, entry: InstancesEntry) -> None:
         "Leave out instances without a visible pixel, with a note."
