@@ -372,9 +372,9 @@ def merge_maps(
     "Merge two maps into ids and rows; ids count up by class, then by instance."
     things = {c.id for c in taxonomy.categories if c.isthing}
     known, out = set(taxonomy.dataset_ids), RawAnnotation(np.zeros_like(semantic, np.int32), [])
-    for value, pixels in count_ids(semantic).items():
+    for value in count_ids(semantic):
         if value not in known | void:
-            text = f"{where} holds {value} ({pixels} pixels): add the class or list the value as void."
+            text = f"{where} holds the value {value}: add the class or list it as void."
             out.notes.append(Note("unknown-class", text))
         elif value in known and (numbers is None or value not in things):
             out.paint(semantic == value, value)
