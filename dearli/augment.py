@@ -20,10 +20,10 @@ from .panoptic import Panoptic, Segments
 
 # %% auto #0
 __all__ = ['GREY', 'NODES', 'TABLE_FROM', 'StrongConfig', 'MildConfig', 'ViewConfig', 'draw', 'Place', 'draw_place',
-           'place_image', 'place_maps', 'pad_to', 'to_pillow', 'Jitter', 'draw_jitter', 'exact_colours', 'rotate_hue',
-           'change_colours', 'table_colours', 'strong_colours', 'saturate', 'mild_colours', 'labelled_view', 'Views',
-           'unlabelled_views', 'CutMixConfig', 'cutmix_box', 'fuse_stuff', 'mix_images', 'mix_panoptic', 'Unlabelled',
-           'unlabelled_sample']
+           'place_image', 'place_maps', 'pad_to', 'to_pillow', 'Jitter', 'draw_jitter', 'exact_colours',
+           'hue_value_chroma', 'rotate_hue', 'change_colours', 'table_colours', 'strong_colours', 'saturate',
+           'mild_colours', 'labelled_view', 'Views', 'unlabelled_views', 'CutMixConfig', 'cutmix_box', 'fuse_stuff',
+           'mix_images', 'mix_panoptic', 'Unlabelled', 'unlabelled_sample']
 
 # %% ../nbs/1-ground/05_augment.ipynb #bdd4838a
 @dataclass(frozen=True, kw_only=True)
@@ -198,17 +198,25 @@ def exact_colours(
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def rotate_hue(
+def hue_value_chroma(
     rgb: Float[np.ndarray, "n 3"],  # in [0, 1]
-    shift: float | np.float32,  # the circle has length 1
-) -> Float[np.ndarray, "n 3"]:
-    "Turn the hue of the HSV cone and keep value and saturation."
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:  # hue in sixths
+    "Convert colours to hue, value and chroma of the HSV cone."
     r, g, b = rgb.T
     top = np.maximum(np.maximum(r, g), b)
     chroma = top - np.minimum(np.minimum(r, g), b)
     per = 1 / np.maximum(chroma, 1e-6)
     green_or_blue = np.where(top == g, 2 + (b - r) * per, 4 + (r - g) * per)
-    hue = np.where(top == r, (g - b) * per, green_or_blue) + 6 * shift
+    return np.where(top == r, (g - b) * per, green_or_blue), top, chroma
+
+
+def rotate_hue(
+    rgb: Float[np.ndarray, "n 3"],  # in [0, 1]
+    shift: float | np.float32,  # the circle has length 1
+) -> Float[np.ndarray, "n 3"]:
+    "Turn the hue of the HSV cone and keep value and saturation."
+    hue, top, chroma = hue_value_chroma(rgb)
+    hue = hue + 6 * shift
     k = np.mod(hue[:, None] + np.array([5, 3, 1], np.float32), 6)
     return top[:, None] - chroma[:, None] * np.clip(np.minimum(k, 4 - k), 0, 1)
 

@@ -214,14 +214,15 @@ def with_home(
     args: Sequence[str],  # of a command line
 ) -> list[str]:
     "Put the home folder where the shell left a tilde, as in `--out=~/runs`."
-    found = [re.fullmatch(r"(--[\w.-]+=)?(~(?:/.*)?)", a, re.DOTALL) for a in args]
-    return [a if m is None else (m[1] or "") + os.path.expanduser(m[2]) for a, m in zip(args, found)]
+    at_home = re.compile(r"((?:--[\w.-]+=)?)(~(?:/.*)?)", re.DOTALL)
+    found = [at_home.fullmatch(a) for a in args]
+    return [m[1] + os.path.expanduser(m[2]) if m else a for a, m in zip(args, found)]
 
 
 def main(
     args: Sequence[str] | None = None,  # arguments; None takes those of the process
 ) -> int:  # exit status: 0, 1 after a check that failed, 2 after a mistake, 130 after Ctrl-C
-    "Run the `dearli` command."
+    "Run the `dearli` command and return its exit status."
     args = with_home(sys.argv[1:] if args is None else args)
     codecs.register_error("dearli", simplify)
     for stream in (sys.stdout, sys.stderr):

@@ -409,7 +409,7 @@ def _open_clip(name: str) -> ClipBackbone:
     make = partial(open_clip.create_model, model, pretrained=tag or None)
     clip = _hub(f"OpenCLIP {model}, weights {tag}", make)
     tokenizer, trunk = open_clip.get_tokenizer(model), getattr(clip.visual, "trunk", None)
-    if hasattr(trunk, "stages") or hasattr(trunk, "conv_head"):
+    if any(hasattr(trunk, part) for part in ("stages", "conv_head")):  # ConvNeXt or EfficientNet of timm
         return ClipBackbone(clip, tokenizer)
     if trunk is None and hasattr(clip.visual, "transformer"):
         return ClipVit(clip, tokenizer, divisor=clip.visual.patch_size[0])

@@ -18,7 +18,7 @@ from .io import DearliError, seeded
 __all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs',
            'MatchedPairs', 'hungarian_match', 'StagePrediction', 'StagedPrediction', 'match_labels', 'match_costs',
            'uncertain_points', 'label_points', 'mask_terms', 'class_term', 'count_segments', 'check_targets',
-           'pad_targets', 'drop_empty', 'BatchTargets', 'pool_targets', 'stage_terms', 'Criterion']
+           'pad_targets', 'drop_empty', 'BatchTargets', 'pool_targets', 'stage_terms', 'Criterion', 'name_terms']
 
 # %% ../nbs/3-method/05_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +134,12 @@ class StagePrediction(Protocol):
     "What the criterion reads of one decoder stage."
 
     @property
-    def class_logits(self) -> Float[Tensor, "b q k"]: ...  # k = c + 1, the last column is "no object"
+    def class_logits(self) -> Float[Tensor, "b q k"]:  # k = c + 1
+        "Give the logits of every query, those of no object last."
 
     @property
-    def mask_logits(self) -> Float[Tensor, "b q h w"]: ...  # at any resolution
+    def mask_logits(self) -> Float[Tensor, "b q h w"]:
+        "Give the mask logits of every query at any resolution."
 
 
 @runtime_checkable
@@ -145,7 +147,8 @@ class StagedPrediction(StagePrediction, Protocol):
     "What the criterion reads of a whole prediction: the last stage, and the earlier ones in order."
 
     @property
-    def aux(self) -> Sequence[StagePrediction]: ...
+    def aux(self) -> Sequence[StagePrediction]:
+        "Give the predictions of the earlier stages in order."
 
 
 @torch.no_grad()
@@ -277,7 +280,8 @@ def pad_targets(
 ) -> Targets:
     "Pad masks at the right and bottom with nothing."
     height, width = size
-    return [(c, F.pad(m, (0, width - m.shape[-1], 0, height - m.shape[-2]))) for c, m in targets]
+    missing = [(width - m.shape[-1], height - m.shape[-2]) for _, m in targets]
+    return [(c, F.pad(m, (0, right, 0, below))) for (c, m), (right, below) in zip(targets, missing)]
 
 
 def drop_empty(
@@ -369,8 +373,15 @@ class Criterion:
             terms = [stage_terms(x, m, pool, points, f"stage{s}", self.cfg) for s, (x, m) in staged]
         weights = terms[0].new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
         weighted = torch.stack(terms) * weights
-        named: dict[str, Tensor] = {}
-        for s, row in enumerate(weighted):
-            end = "" if s == len(stages) - 1 else f"_{s}"
-            named |= {f"{name}{end}": value for name, value in zip(("class", "mask", "dice"), row)}
-        return {**named, "total": weighted.sum()}
+        return {**name_terms(weighted), "total": weighted.sum()}
+
+
+def name_terms(
+    terms: Float[Tensor, "s 3"],  # class, mask and Dice term of every stage
+) -> dict[str, Tensor]:  # the last stage without a suffix
+    "Name every term by its kind, and those of the earlier stages by their number too."
+    named: dict[str, Tensor] = {}
+    for s, row in enumerate(terms):
+        end = "" if s == len(terms) - 1 else f"_{s}"
+        named |= {f"{name}{end}": value for name, value in zip(("class", "mask", "dice"), row)}
+    return named

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -24,8 +25,8 @@ from .model import Segmenter, resize_for_test
 from .panoptic import Panoptic, Segments, size_of
 
 # %% auto #0
-__all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'stitch', 'enlarge', 'segment_windows', 'segment',
-           'evaluate', 'labelled']
+__all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'in_core', 'stitch', 'enlarge', 'cut', 'join_cores',
+           'segment_windows', 'segment', 'evaluate', 'read_batches', 'labelled']
 
 # %% ../nbs/3-method/10_evaluation.ipynb #097e717b
 class Results(NamedTuple):
@@ -107,14 +108,12 @@ class Mosaic:
         keep: float,  # smallest share of its pixels that a thing must still find free
     ):
         "Paint the things whose centres lie in the core of one window."
-        (y, top, bottom), (x, left, right) = window
+        corner = torch.tensor([side.start for side in window])
         things = result.segments.select(result.segments.isthing)
         for i, category, score in zip(things.id.tolist(), things.category.tolist(), things.score.tolist()):
-            at = (result.ids == i).nonzero() + torch.tensor([y, x])
-            cy, cx = at.float().mean(0).tolist()
+            at = (result.ids == i).nonzero() + corner
             free = at[~self.taken[at[:, 0], at[:, 1]]]
-            inside = top <= cy < bottom and left <= cx < right  # never for a thing without a pixel
-            if inside and len(free) >= keep * len(at):
+            if in_core(at.float().mean(0).tolist(), window) and len(free) >= keep * len(at):
                 self.rows.append((category, True, score))
                 self.ids[free[:, 0], free[:, 1]] = len(self.rows)
                 self.taken[free[:, 0], free[:, 1]] = True
@@ -129,6 +128,14 @@ class Mosaic:
         ids = torch.cat([number.new_zeros(1), number])[self.ids.long()].int()
         table = Segments(number[opens], category[opens], thing[opens], score=score[opens])
         return Panoptic(ids, table).with_ids(ids)
+
+
+def in_core(
+    centre: Sequence[float],  # y and x; not a number for a thing without a pixel
+    window: Window,  # of the image
+) -> bool:
+    "Tell whether a point lies in the core of a window."
+    return all(side.core <= at < side.end for at, side in zip(centre, window))
 
 
 def stitch(
@@ -155,6 +162,29 @@ def enlarge(
     return F.interpolate(numbers[None, None].double(), size, mode="nearest-exact")[0, 0].to(numbers.dtype)
 
 
+def cut(
+    image: UInt8[Tensor, "3 h w"],  # one RGB image
+    windows: list[Window],  # of the image
+    side: int,  # of a window in pixels
+) -> list[UInt8[Tensor, "3 _ _"]]:  # smaller where the image ends
+    "Cut an image into its windows."
+    corners = [(y.start, x.start) for y, x in windows]
+    return [image[:, y : y + side, x : x + side] for y, x in corners]
+
+
+def join_cores(
+    size: tuple[int, int],  # height and width of the image
+    windows: list[Window],  # where the maps belong
+    parts: list[Int[Tensor, "_ _"]],  # map of classes of every window, or none at all
+) -> Int[Tensor, "h w"]:  # zeros where there is no map
+    "Put the cores of the windows' maps side by side."
+    classes = torch.zeros(size, dtype=torch.long)
+    for ((y, top, bottom), (x, left, right)), part in zip(windows, parts):
+        core = part[top - y : bottom - y, left - x : right - x]
+        classes[top:bottom, left:right] = core.cpu()
+    return classes
+
+
 @torch.no_grad()
 def segment_windows(
     model: Segmenter,  # in evaluation mode
@@ -170,14 +200,10 @@ def segment_windows(
     (small,) = resize_for_test([image], short)
     scaled, size = size_of(small), size_of(image)
     windows = list(product(cover(scaled[0], window), cover(scaled[1], window)))
-    corners = [(y.start, x.start) for y, x in windows]
-    crops = [small[:, y : y + window, x : x + window] for y, x in corners]
+    crops = cut(small, windows, window)
     found = segment_whole(model, crops, alpha, None, object_threshold, overlap_threshold, semantic)
     result = stitch(scaled, windows, [p.to("cpu") for p in found.panoptic])
-    classes = torch.zeros(scaled, dtype=torch.long)
-    for ((y, top, bottom), (x, left, right)), part in zip(windows, found.classes):
-        core = part[top - y : bottom - y, left - x : right - x]
-        classes[top:bottom, left:right] = core.cpu()
+    classes = join_cores(scaled, windows, found.classes)
     return result.with_ids(enlarge(result.ids, size)), enlarge(classes, size)
 
 # %% ../nbs/3-method/10_evaluation.ipynb #4daac6f6
@@ -217,8 +243,7 @@ def evaluate(
         raise DearliError(f"the evaluation set {name!r} is empty: give at least one labelled image")
     model.eval()
     quality, iou = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
-    for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
-        examples = [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
+    for examples in read_batches(dataset, batch, progress):
         images = [example.image for example in examples]
         results = segment(model, images, alpha, short, window, object_threshold, overlap_threshold)
         for example, panoptic, classes in zip(examples, *results):
@@ -226,6 +251,16 @@ def evaluate(
             quality.update(panoptic.to("cpu"), truth)
             iou.update(classes.cpu(), truth)
     return {"panoptic": quality.compute().to_json(), "semantic": iou.compute().to_json()}
+
+
+def read_batches(
+    dataset: Examples,  # images in any number
+    batch: int,  # images at a time, fewer at the end
+    progress: bool = False,  # show a bar
+) -> Iterator[list[Example]]:
+    "Read a dataset in order, some examples at a time."
+    for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
+        yield [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
 
 
 def labelled(

@@ -14,9 +14,9 @@ from .panoptic import Panoptic, Segments, size_of
 from .recognition import posterior, resize
 
 # %% auto #0
-__all__ = ['BAND', 'kept_queries', 'bands', 'rows_per_band', 'claim_pixels', 'resolve_overlaps', 'panoptic_inference',
-           'merge_queries', 'semantic_scores', 'semantic_inference', 'restore_masks', 'restored', 'panoptic_batch',
-           'semantic_batch']
+__all__ = ['BAND', 'kept_queries', 'bands', 'enlarge_rows', 'rows_per_band', 'claim_pixels', 'resolve_overlaps',
+           'panoptic_inference', 'merge_queries', 'semantic_scores', 'semantic_inference', 'restore_masks', 'restored',
+           'panoptic_batch', 'semantic_batch']
 
 # %% ../nbs/3-method/06_inference.ipynb #0c6dddad
 def kept_queries(
@@ -43,11 +43,19 @@ def bands(
     rows = rows_per_band(mask_logits, up)
     for top in range(0, -(-height // up), rows):
         low, high = max(top - 1, 0), min(top + rows + 1, h)
-        part = mask_logits[None, :, low:high].clone(memory_format=torch.channels_last)
-        if up > 1:
-            part = F.interpolate(part, ((high - low) * up, w * up), mode="bilinear")
+        part = enlarge_rows(mask_logits[:, low:high], up)
         first, last = top * up, min((top + rows) * up, height)
         yield part[0, :, first - low * up : last - low * up, :width].permute(1, 2, 0)
+
+
+def enlarge_rows(
+    mask_logits: Float[Tensor, "n r w"],  # some rows of the masks of one image
+    up: int,  # whole factor
+) -> Float[Tensor, "1 n ur uw"]:  # a copy, queries last in memory
+    "Enlarge rows of mask logits bilinearly."
+    rows, width = mask_logits.shape[1:]
+    part = mask_logits[None].clone(memory_format=torch.channels_last)
+    return F.interpolate(part, (rows * up, width * up), mode="bilinear") if up > 1 else part
 
 
 def rows_per_band(

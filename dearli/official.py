@@ -154,6 +154,11 @@ def read_official(
             f"{path} is not a plain file of weights ({reason}): "
             "it was not opened further, get it from its source again"
         ) from None
+    return _state(content, path)
+
+
+def _state(content: object, path: Path) -> dict[str, Tensor]:
+    "Take the tensors out of a checkpoint. Raises DearliError if it holds anything else."
     state = content.get("model", content) if isinstance(content, dict) else {}
     state = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
     if not state or not all(isinstance(v, Tensor) for v in state.values()):
@@ -177,9 +182,11 @@ def read_config(
     "Read the configuration off the shapes. Raises `DearliError` naming a needed tensor that is missing."
 
     shape = Shapes({n: tuple(t.shape) for n, t in state.items()})
-    (levels, _), layer = shape[_PIXELS + "transformer.level_embed"], _ENCODER.format(0)
+    levels, _ = shape[_PIXELS + "transformer.level_embed"]
     queries, dim = shape[_PREDICTOR + "query_feat.weight"]
     strides = tuple(4 * 2**i for i in range(levels, 0, -1))
+    pixel_layers, pixel_ffn, weights = _pixel_layers(shape)
+    layers, ffn = _query_layers(shape)
     cfg = SegmenterConfig(
         head="linear" if _LINEAR in shape else "language",
         levels=strides,
@@ -187,11 +194,11 @@ def read_config(
         heads=heads,
         dim=dim,
         mask_dim=shape[_PIXELS + "mask_features.weight"][0],
-        points=shape[layer + "self_attn.attention_weights.weight"][0] // (heads * levels),
-        pixel_layers=_count(shape, _ENCODER.split("{")[0]),
-        pixel_ffn=shape[layer + "linear1.weight"][0],
-        layers=_count(shape, _FFN.split("{")[0]),
-        ffn=shape[_FFN.format(0) + "linear1.weight"][0],
+        points=weights // (heads * levels),
+        pixel_layers=pixel_layers,
+        pixel_ffn=pixel_ffn,
+        layers=layers,
+        ffn=ffn,
         queries=queries,
         mask_pooling=_PREDICTOR + "_mask_pooling_proj.1.weight" in shape,
     )
@@ -199,6 +206,18 @@ def read_config(
 
 
 _LINEAR = _PREDICTOR + "class_embed.weight"
+
+
+def _pixel_layers(shape: Shapes) -> tuple[int, int, int]:
+    "Read number, hidden width and attention weights per pixel of the pixel decoder's layers."
+    first = _ENCODER.format(0)
+    weights, width = shape[first + "self_attn.attention_weights.weight"], shape[first + "linear1.weight"]
+    return _count(shape, _ENCODER.split("{")[0]), width[0], weights[0]
+
+
+def _query_layers(shape: Shapes) -> tuple[int, int]:
+    "Read number and hidden width of the query decoder's layers."
+    return _count(shape, _FFN.split("{")[0]), shape[_FFN.format(0) + "linear1.weight"][0]
 
 
 def _channels(shape: Shapes, strides: tuple[int, ...]) -> dict[int, int]:
@@ -477,6 +496,12 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 # %% ../nbs/4-use/02_official.ipynb #976318a7
+def _decoder_shapes(cfg: SegmenterConfig, channels: dict[int, int], width: int) -> dict[str, tuple]:
+    "List the shapes of our decoder by name, without making its tensors."
+    with torch.device("meta"):
+        return {n: tuple(t.shape) for n, t in Decoder(cfg, channels, width).state_dict().items()}
+
+
 def translate(
     state: dict[str, Tensor],  # official names
     where: str = "the checkpoint",  # name for messages
@@ -486,9 +511,8 @@ def translate(
     ignored = [n for n in state if re.fullmatch(r"criterion\w*\.empty_weight", n)]
     body = {n: t for n, t in state.items() if n.startswith("backbone.")}
     name, backbone, expected = read_backbone(body, channels, width)
-    with torch.device("meta"):
-        own = Decoder(cfg, channels, width).state_dict()
-    expected |= {official_name(n): tuple(t.shape) for n, t in own.items()}
+    own = _decoder_shapes(cfg, channels, width)
+    expected |= {official_name(n): shape for n, shape in own.items()}
     ignored += [n for n in body if name is None or n.endswith(_TABLES) or n.startswith("backbone.stem.fc")]
     compare({n: t for n, t in state.items() if n not in ignored or n in expected}, expected, where)
     decoder = {n: state[official_name(n)] for n in own}

@@ -332,12 +332,13 @@ class Panoptic:
     def boxes(self) -> Int[Tensor, "n 4"]:
         "Give x, y, width and height of every segment; zeros for a segment without a pixel."
         h, w = self.size
-        row, n = self.index().flatten() + 1, len(self.segments) + 1
+        row = self.index().flatten() + 1
         at = torch.arange(h * w, device=row.device)
         y, x = at // w, at % w
 
         def extreme(v: Tensor, start: int, how: str) -> Tensor:
-            return torch.full((n,), start, device=row.device).scatter_reduce(0, row, v, how)[1:]
+            first = row.new_full((len(self.segments) + 1,), start)
+            return first.scatter_reduce(0, row, v, how)[1:]
 
         left, top = extreme(x, w, "amin"), extreme(y, h, "amin")
         right, bottom = extreme(x, -1, "amax"), extreme(y, -1, "amax")

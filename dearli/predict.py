@@ -150,8 +150,9 @@ def vocabulary(
         return classes
     if not classes:
         raise DearliError("the vocabulary is empty: give at least one class name.")
-    kinds = [("thing", "stuff")[name.endswith("*")] for name in classes]
-    lines = [f"{i} {kind}: {name.rstrip('*')}" for i, (kind, name) in enumerate(zip(kinds, classes), 1)]
+    kinds = ["stuff" if name.endswith("*") else "thing" for name in classes]
+    names = [name.rstrip("*") for name in classes]
+    lines = [f"{i} {kind}: {name}" for i, (kind, name) in enumerate(zip(kinds, names), 1)]
     return parse_classes(lines, where="the vocabulary")
 
 # %% ../nbs/4-use/01_predict.ipynb #365414a8

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -470,12 +470,20 @@ def _refuse_twin(taken: dict[Path, str], path: Path, name: str) -> None:
         raise DearliError(f"{other} and {name} would share the masks {path}: rename one of the images.")
 
 
+def _owners(folder: str | Path, names: Iterable[str]) -> dict[Path, str]:
+    "Note which image every file of masks belongs to. Raises `DearliError` if two would share one."
+    taken: dict[Path, str] = {}
+    for name in names:
+        _refuse_twin(taken, mask_file(folder, name), name)
+    return taken
+
+
 def label_images(
     dataset: Examples,  # images with their names
     out_dir: str | Path,  # gets `sam.json` and `masks/NAME.json`
     sam: Sam,  # from `load_sam`
     cfg: SamConfig = SamConfig(),  # how to prompt and filter
-    shard: tuple[int, int] = (0, 1),  # this process and their number: images i, i + n, i + 2n, ...
+    shard: tuple[int, int] = (0, 1),  # this process i of n, which takes the images i, i + n, i + 2n and so on
     progress: bool = True,  # show a bar with the time left
 ) -> int:  # images segmented now; finished ones are skipped
     "Segment every image of a dataset. Raises `DearliError` if the folder was made with other settings."
@@ -484,9 +492,7 @@ def label_images(
         raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
     _settled(Path(out_dir), sam, cfg)
     made, names = 0, getattr(dataset, "names", None)  # names known without reading an image
-    taken: dict[Path, str] = {}  # masks and the image they belong to
-    for name in names or ():
-        _refuse_twin(taken, mask_file(out_dir, name), name)
+    taken = _owners(out_dir, names or ())
     for i in tqdm(range(part, len(dataset), parts), desc="SAM masks", unit="image", disable=not progress):
         if names and mask_file(out_dir, names[i]).exists():
             continue

@@ -385,13 +385,19 @@ def bars(
     ax = axes[0, 0]
     roomy = (width - 1.8) / len(values) * 0.84 / len(colors) > 0.24  # inches that a number needs
     _groups_of_bars(ax, (values, spread, published), colors, _highest(values) if roomy else None)
-    handles: list[Artist] = [Patch(color=color, label=name) for name, color in colors.items()]
-    if published:
-        handles.append(Line2D([], [], **_DIAMOND, label="published"))
     ax.set_xticks(range(len(values)), list(values))
     ax.tick_params(axis="x", length=0)
+    handles = _legend(colors, bool(published))
     _finish(ax, handles if len(handles) > 1 else [], "", ylabel, title)
     return figure
+
+
+def _legend(colors: dict[str, str], diamond: bool) -> list[Artist]:
+    "List the entries of a legend: the series, and the diamond of published values."
+    handles: list[Artist] = [Patch(color=color, label=name) for name, color in colors.items()]
+    if diamond:
+        handles.append(Line2D([], [], **_DIAMOND, label="published"))
+    return handles
 
 
 def _groups_of_bars(

@@ -82,11 +82,13 @@ def poly(
 class Teachable(Protocol):
     "What pseudo-labels need of a model; `dearli.model.Segmenter` has it."
 
-    def decode(self, features: Features, decoder: nn.Module) -> Prediction: ...
+    def decode(self, features: Features, decoder: nn.Module) -> Prediction:
+        "Run a decoder on the features of the backbone."
 
     def class_logits(
         self, features: Features, prediction: Prediction, alpha: float | None
-    ) -> Float[Tensor, "b q k"]: ...
+    ) -> Float[Tensor, "b q k"]:
+        "Give the class logits of a prediction, ensembled with CLIP by `alpha`."
 
 
 @torch.no_grad()

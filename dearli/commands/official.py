@@ -58,8 +58,9 @@ def parity(
     bad = [c for c in comparisons if not c.ok]
     lines = []
     for c in comparisons:
-        mark, limit = ("ok  " if c.ok else "OUT "), f"limit {c.limit:.0e}"
-        lines.append(f"{mark} {c.part:16} {c.name:44} {c.difference:10.2e}  {limit}")
+        mark = "ok  " if c.ok else "OUT "
+        numbers = f"{c.difference:10.2e}  limit {c.limit:.0e}"
+        lines.append(f"{mark} {c.part:16} {c.name:44} {numbers}")
     lines.append(f"{len(comparisons) - len(bad)} within their limits, {len(bad)} out")
     value = {"ok": not bad, "comparisons": [vars(c) | {"ok": c.ok} for c in comparisons]}
     say("\n".join(lines), value, json)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from ..clip import TextClassifier, load_backbone
 from ..criterion import Criterion, CriterionConfig, MatchedPairs, drop_empty, match_costs, pad_targets
 from ..inference import panoptic_inference, restore_masks, semantic_inference, semantic_scores
@@ -103,7 +103,11 @@ def query_states(
 ) -> Iterator[list[Tensor]]:  # filled by the run inside the `with` block
     "Collect the query states after each layer, before the final norm."
     states: list[Tensor] = []
-    hooks = [x.register_forward_hook(lambda m, i, o: states.append(o)) for x in model.decoder.queries.layers]
+
+    def keep(layer: nn.Module, given: tuple, state: Tensor) -> None:
+        states.append(state)
+
+    hooks = [layer.register_forward_hook(keep) for layer in model.decoder.queries.layers]
     try:
         yield states
     finally:

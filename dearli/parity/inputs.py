@@ -34,7 +34,7 @@ class Draws:
         tag: str,  # names the draw
         shape: tuple[int, ...],  # of the result
     ) -> np.ndarray:  # uint64
-        "Draw 64-bit words."
+        "Draw 64-bit words from the generator of a tag."
         seed = zlib.crc32(tag.encode()) + self.salt
         return np.random.PCG64(seed).random_raw(math.prod(shape)).reshape(shape)
 
@@ -52,7 +52,7 @@ class Draws:
         tag: str,  # names the draw
         shape: tuple[int, ...],  # of the result
     ) -> np.ndarray:  # float64, mean 0 and variance 1, at most 3.46
-        "Draw nearly normal numbers."
+        "Draw numbers that are nearly normal."
         return self.sums(tag, shape) * UNIT
 
     def uniform(
@@ -141,7 +141,7 @@ class Weights(Draws):
         name: str,  # in the official code
         shape: tuple[int, ...],  # of the tensor
     ) -> np.ndarray:  # float32
-        "Draw one parameter."
+        "Draw one parameter by its official name."
         if (scale := _by_ending(SCALES, name)) is not None:
             return np.full(shape, scale, np.float32)
         return np.asarray(self._values(name, tuple(shape)), np.float32)
@@ -269,7 +269,7 @@ class Inputs(Weights):
         tag: str,  # names the draw
         shape: tuple[int, ...],  # last axis x, y
     ) -> Tensor:  # float32 in [0, 1)
-        "Draw sampling points."
+        "Draw sampling points in the unit square."
         return torch.from_numpy(self.uniform(f"points/{tag}", shape).astype(np.float32))
 
     def merging_case(

@@ -304,7 +304,8 @@ def family(
     name: str,  # of a comparison
 ) -> str:  # without case, stage, image, thresholds and the word statistics
     "Name the kind of comparison."
-    return re.sub("|".join(VARIES), "", name).replace(". ", " ").strip(" .") or "id maps"
+    kind = re.sub("|".join(VARIES), "", name).replace(". ", " ").strip(" .")
+    return kind or "id maps"
 
 
 def comparison_table(

@@ -359,7 +359,7 @@ def pretrain_conv(
     log: Callable[[str], object] = print,  # told about the progress
     file: str = "shapes_conv",  # its open_clip config in `data/weights`
 ) -> tuple[nn.Module, dict[str, Tensor]]:  # open_clip model, and what to ship
-    "Train a convolutional CLIP."
+    "Train a convolutional CLIP on the caption pool."
     clip, generator = build_clip(clip_config(file), cfg.seed).eval(), seeded("pretrain", cfg.seed)
     pictures = caption_pool(cfg.pool, clip.context_length)
     made = _material(clip.visual.trunk, pictures, cfg)

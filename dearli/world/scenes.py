@@ -188,7 +188,7 @@ def texture(
     rng: np.random.Generator,  # draws angle, period, phase
     period: float = 12.0,  # mean repeat length in pixels
 ) -> np.ndarray:  # float32 (size, size), 0..1
-    "Draw one texture."
+    "Draw the texture of one class of stuff."
     if name == "gravel":
         return (_noise(rng, size, period / 3.2) > 0.5).astype(np.float32)
     if name == "clouds":
