@@ -146,7 +146,7 @@ def stretched(image: Image.Image) -> Image.Image:
 def _no_data(image: Image.Image) -> float:
     "Give the value that a geographic TIFF uses where nothing was measured, NaN if it names none."
     try:
-        return float(str(image.tag_v2[42113]).strip("\0 "))  # GDAL_NODATA
+        return float(str(getattr(image, "tag_v2")[42113]).strip("\0 "))  # GDAL_NODATA
     except (AttributeError, KeyError, ValueError):
         return math.nan
 
