@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def partition(
 @contextmanager
 def open_image(
     path: str | Path,  # anything that Pillow opens
-    data: IO[bytes] | None = None,  # its bytes, where they have been read already
+    data: BytesIO | None = None,  # its bytes, where they have been read already
 ) -> Iterator[Image.Image]:
     "Open an image; raises `DearliError` if it is missing or damaged, also while it is decoded."
     if not Path(path).exists():

@@ -90,7 +90,7 @@ RULES = {r: ("error", t) for r, t in _ERRORS.items()} | {r: ("warning", t) for r
 # %% ../../nbs/5-data/07_check.ipynb #0099bb53
 @dataclass(frozen=True)
 class Finding:
-    "One thing worth saying."
+    "Hold one thing that the check found."
 
     rule: str  # a name in `RULES`
     part: str  # `labelled`, `validation`, `unlabelled` or `dataset`
@@ -99,7 +99,7 @@ class Finding:
 
     @property
     def level(self) -> str:
-        "Tell `error` from `warning`."
+        "Say whether it is an `error` or a `warning`."
         return RULES[self.rule][0]
 
 
@@ -118,7 +118,7 @@ class Report:
     seconds: float = 0.0  # it took
 
     def add(self, rule: str, part: str, message: str, where: str = "") -> None:
-        "Add a finding."
+        "Add a finding to the report."
         self.findings.append(Finding(rule, part, where, message))
 
     def count(self, level: str) -> int:
@@ -227,11 +227,11 @@ class ImageFacts:
 
     @property
     def side_by_side(self) -> str:
-        "Write width × height."
+        "Write the size as width × height."
         return f"{self.size[1]}×{self.size[0]}"
 
     def add(self, rule: str, message: str) -> None:
-        "Add a note."
+        "Add a note on this image."
         self.notes.append(Note(rule, message))
 
 
@@ -314,7 +314,7 @@ class AnnotatedFacts:
     void: int = 0  # of these
 
     def add(self, rule: str, message: str) -> None:
-        "Add a note."
+        "Add a note on this image."
         self.notes.append(Note(rule, message))
 
 

@@ -277,7 +277,7 @@ def file_text(
     parts: dict[str, Found | Path | None],  # section -> what was found
     notes: list[str],  # what a person should know
 ) -> str:
-    "Write a dataset file."
+    "Write the text of a dataset file."
     lines = "".join(_class_lines([p for p in parts.values() if isinstance(p, Found)]))
     text = HEAD.format(folder=_comment(root.name), name=name, title=_quoted(root.name), classes=lines)
     for k, item in parts.items():

@@ -213,7 +213,7 @@ PUBLISHED: dict[str, Iterable[str]] = {
 
 def published(
     dataset: str,  # `ade20k`, `coco-panoptic` or `coco-objects`
-    split: str,  # `1/128`, ...
+    split: str,  # a share such as `1/128`
     folder: str | Path = ".",  # keeps a fetched list
 ) -> Partition:
     "Give a partition of the paper; raises `DearliError` for a dataset or share that was not published."

@@ -34,7 +34,7 @@ __all__ = ['Job', 'DATASETS', 'Split', 'Dataset', 'ade20k', 'coco_panoptic', 'co
 # %% ../../nbs/5-data/06_public.ipynb #0d292406
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    "Where one part of a dataset lies, below the root"
+    "Say where one part of a dataset lies, below the root."
 
     name: str  # `train` or `val`
     images: str  # folder of images
@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    "A public dataset and how to make it"
+    "Describe a public dataset and how to make it."
 
     name: str  # as on the command line
     archives: tuple[Archive, ...]  # all that is to be fetched
@@ -63,7 +63,7 @@ def _pair(folder: str, counts: dict) -> tuple:
 
 
 def ade20k() -> Dataset:
-    "ADE20K: semantic and instance PNGs of the scene parsing challenge, 20,210 + 2,000 images, 1 GB"
+    "Describe ADE20K: PNGs of the scene parsing challenge, 20,210 + 2,000 images, 1 GB."
     counts = {"training": 20210, "validation": 2000}
     return Dataset(
         name="ade20k",
@@ -154,12 +154,12 @@ def _coco(name: str, suffix: str, source: str) -> Dataset:
 
 
 def coco_panoptic() -> Dataset:
-    "COCO-Panoptic: 118,287 + 5,000 images, 21 GB"
+    "Describe COCO-Panoptic: 118,287 + 5,000 images, 21 GB."
     return _coco("coco-panoptic", "", "")
 
 
 def coco_objects() -> Dataset:
-    "COCO-Objects: COCO's things over one class background"
+    "Describe COCO-Objects: COCO's things over one class background."
     return _coco("coco-objects", "_objects", "panoptic")
 
 # %% ../../nbs/5-data/06_public.ipynb #6b19aa91

@@ -313,7 +313,7 @@ class PngSource(Source):
         return self.semantic, {Path(n).with_suffix(".png").as_posix() for n in self.names}
 
     def raw(self, i: int) -> RawAnnotation:
-        "Merge the two maps."
+        "Merge the two maps of one image."
         place = Path(self.names[i]).with_suffix(".png")
         semantic = read_numbers(self.semantic / place)
         if self.instances is None:
@@ -386,6 +386,16 @@ def merge_maps(
     return out
 
 
+def _classes_under(
+    semantic: Int[np.ndarray, "h w"], numbers: Int[np.ndarray, "h w"]
+) -> dict[int, dict[int, int]]:
+    "Count the pixels of every class under every instance number."
+    under: dict[int, dict[int, int]] = defaultdict(dict)
+    for key, pixels in count_ids(semantic.astype(np.int64) << 32 | numbers).items():
+        under[key & 0xFFFFFFFF][key >> 32] = pixels
+    return under
+
+
 def _instances(
     semantic: Int[np.ndarray, "h w"],
     numbers: Int[np.ndarray, "h w"],
@@ -394,10 +404,9 @@ def _instances(
     where: Path,
 ) -> None:
     "Add one row per instance number, and notes where instance and semantic map disagree."
-    under: dict[int, dict[int, int]] = defaultdict(dict)
-    for key, pixels in count_ids(semantic.astype(np.int64) << 32 | numbers).items():
-        under[key & 0xFFFFFFFF][key >> 32] = pixels
-    if loose := sum(n for c, n in under.pop(0, {}).items() if c in things):
+    under = _classes_under(semantic, numbers)
+    unnumbered = under.pop(0, {})
+    if loose := sum(n for c, n in unnumbered.items() if c in things):
         text = f"{where} has {loose} pixels of things without an instance number: they count as void."
         out.notes.append(Note("thing-without-instance", text))
     for number, classes in sorted(under.items()):
