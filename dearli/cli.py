@@ -54,6 +54,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "train": Command("study:train", "train one row and keep its run folder"),
         "eval": Command("study:score", "score one trained row"),
         "oracle": Command("study:oracle", "measure PQ with true masks (Figure 3)"),
+        "probe": Command("study:probe", "try settings on scenes of their own, and keep every attempt"),
     },
     "import-checkpoint": Command("official:import_file", "read a checkpoint of the official code"),
     "parity": Command("official:parity", "compare with recorded outputs of the official code"),

@@ -19,6 +19,7 @@ from ..cli import say
 from ..io import DearliError, data_path, to_dict
 from ..study import report
 from ..study.benchmarks import PRESETS, Dataset, Place, needs, open_benchmark, preset
+from ..study.probes import run_probe
 from ..study.records import SCORES, read_records
 from ..study.recipes import RECIPES, StudyConfig, find_recipe
 from dearli.study.run import (
@@ -31,8 +32,8 @@ from dearli.study.run import (
 from ..study.tables import format_table, study_tables, summarise
 
 # %% auto #0
-__all__ = ['Study', 'At', 'Score', 'row_line', 'row_lines', 'list_rows', 'table', 'run', 'train', 'score', 'oracle', 'quickstart',
-           'dataset_of', 'starting']
+__all__ = ['Study', 'At', 'Score', 'row_line', 'row_lines', 'list_rows', 'table', 'run', 'train', 'score', 'oracle', 'probe',
+           'quickstart', 'dataset_of', 'starting']
 
 # %% ../../nbs/8-command/05_study_commands.ipynb #9761ab91
 Study = Annotated[StudyConfig, tyro.conf.arg(name="")]  # its fields become options without a prefix
@@ -170,6 +171,26 @@ def oracle(
         parts = "  ".join(f"{part} {s[part]['pq']:5.1f}" for part in ("all", "things", "stuff"))
         lines.append(f"{title:16} {parts}")
     say("\n".join(lines), scores, json)
+
+
+def probe(
+    row: Positional[str],  # a row of the study
+    about: str,  # what is tried, in words
+    split: str = "1/64",  # labelled share
+    seed: int = 0,  # seed of everything random
+    runs: Path = Path("runs/probes"),  # folder of run folders
+    results: Path | None = None,  # folder of records; by default `records` below `runs`
+    dev: int = 128,  # scenes of the stream `dev` to score
+    cfg: Study = StudyConfig(),  # sizes and steps to try
+    json: bool = False,  # print the record as JSON
+) -> None:
+    "Train a row of the embedded study with other settings, score it on scenes of its own, keep the record."
+    record = run_probe(row, about, split, seed, cfg, runs, results, dev, progress=not json)
+    lines = []
+    for name, scores in record["metrics"].items():
+        parts = "  ".join(f"{s} {value:.1f}" for s, value in scores.items())
+        lines.append(f"{name:12} {parts}")
+    say("\n".join(lines), record, json)
 
 
 def quickstart(

@@ -183,20 +183,26 @@ def scene_figure(
     mask: int,  # the chosen one, from 0
 ) -> Drawing:
     "Draw a scene with true names, and with the names it was given."
-    item, labels = VAL[scene], _given_names(backbone, scene, words)
-    masks = item.panoptic.masks()
-    right = recognised(backbone, scene, words) == item.panoptic.segments.category
+    item, masks = VAL[scene], VAL[scene].panoptic.masks()
     figure, axes = canvas(5.6, 3, 1, 2)
     draw_panoptic(axes[0, 0], item.image, item.panoptic, SHAPES)
-    axes[0, 1].imshow(verdict(item, right))
-    axes[0, 1].set_axis_off()
-    for (y, x), text, correct in zip(thickest(masks), labels, right.tolist()):
-        _label(axes[0, 1], x, y, ("✓ " if correct else "✗ ") + text)
+    _draw_verdict(axes[0, 1], scene, backbone, words)
     for ax, title in zip(axes[0], ("true masks and names", f"named by {backbone}")):
         ax.contour(masks[mask].float().numpy(), [0.5], colors="#111111", linewidths=2)
         with look():
             ax.set_title(title)
     return figure
+
+
+def _draw_verdict(ax, scene: int, backbone: str, words: Words) -> None:
+    "Draw which masks of a scene were recognised, with the names they were given."
+    item = VAL[scene]
+    right = recognised(backbone, scene, words) == item.panoptic.segments.category
+    ax.imshow(verdict(item, right))
+    ax.set_axis_off()
+    names = zip(_given_names(backbone, scene, words), right.tolist())
+    for (y, x), (name, correct) in zip(thickest(item.panoptic.masks()), names):
+        _label(ax, x, y, ("✓ " if correct else "✗ ") + name)
 
 
 def _given_names(backbone: str, scene: int, words: Words) -> list[str]:
@@ -233,17 +239,19 @@ def nearest_classes(
     top: int = 8,  # how many
 ) -> list[tuple[int, str, float]]:  # class (-1: distractor), label, cosine; most similar first
     "Return the classes that a mask is most similar to, and the true one."
-    cosine = similarity(backbone, scene, words)[mask]
+    cosine, truth = similarity(backbone, scene, words)[mask], _true_class(scene, mask)
     order = cosine.argsort(descending=True).tolist()
-    shown = order[:top] + [k for k in order[top:] if words.classes[k] == _true_class(scene, mask)]
+    shown = order[:top] + [k for k in order[top:] if words.classes[k] == truth]
     each = rows_of(backbone, words).embeddings @ mask_embeddings(backbone, scene)[mask]
     lines = each.split([len(n) for n in words.names])
-    found = []
-    for k in shown:
-        name, best = _class_name(words, k), words.names[k][int(lines[k].argmax())]
-        label = name if best == name else f"{name} ({best})"
-        found.append((words.classes[k], label, float(cosine[k])))
-    return found
+    best = [int(line.argmax()) for line in lines]
+    return [(words.classes[k], _label_of(words, k, best[k]), float(cosine[k])) for k in shown]
+
+
+def _label_of(words: Words, k: int, best: int) -> str:
+    "Return the name of a line of the vocabulary, with the synonym that came nearest."
+    name, synonym = _class_name(words, k), words.names[k][best]
+    return name if synonym == name else f"{name} ({synonym})"
 
 
 def _true_class(scene: int, mask: int) -> int:
@@ -292,15 +300,10 @@ def pq_figure(
 ) -> Drawing:
     "Draw PQ over the first scenes."
     figure, axes = canvas(6.4, 2.7)
-    ax, color = axes[0, 0], series_colors(list(ORACLES))[backbone]
+    ax = axes[0, 0]
     each = [s.all.pq for s in scores(backbone, words, max(scenes, scene + 1))[0]]
-    running, count = scores(backbone, words, scenes)[1], range(1, scenes + 1)
-    ax.plot(count, each[:scenes], "o", color=color, alpha=0.3, ms=3.5, mew=0, label="each scene")
-    usual = read_words(LISTS["names and synonyms"])
-    if words != usual:
-        beside = scores(backbone, usual, scenes)[1]
-        ax.plot(count, beside, "--", color="#555555", lw=1.4, label="with the study's words")
-    ax.plot(count, running, color=color, lw=2.2, label=f"{backbone}, so far")
+    running = scores(backbone, words, scenes)[1]
+    _running_pq(ax, backbone, words, each[:scenes], running)
     if scene < scenes:
         ring = {"mfc": "none", "mec": "#111111", "ms": 8, "mew": 1.4}
         ax.plot(scene + 1, each[scene], "o", label="this scene", **ring)
@@ -308,12 +311,22 @@ def pq_figure(
     ax.set_ylim(-3, 103)
     with look():
         ax.grid(axis="y")
-        ax.set_xlabel("scenes counted")
-        ax.set_ylabel("PQ with true masks")
+        ax.set(xlabel="scenes counted", ylabel="PQ with true masks")
         title = f"this scene {each[scene]:.1f} PQ, first {scenes} scenes {running[-1]:.1f} PQ"
         ax.set_title(title, loc="left")
         ax.legend(loc="upper left", bbox_to_anchor=(1.03, 1), borderaxespad=0, handlelength=1.4)
     return figure
+
+
+def _running_pq(ax, backbone: str, words: Words, each: list[float], running: list[float]) -> None:
+    "Draw the PQ of each scene and of the scenes so far, beside the study's words if others were given."
+    color, count = series_colors(list(ORACLES))[backbone], range(1, len(each) + 1)
+    ax.plot(count, each, "o", color=color, alpha=0.3, ms=3.5, mew=0, label="each scene")
+    usual = read_words(LISTS["names and synonyms"])
+    if words != usual:
+        beside = scores(backbone, usual, len(each))[1]
+        ax.plot(count, beside, "--", color="#555555", lw=1.4, label="with the study's words")
+    ax.plot(count, running, color=color, lw=2.2, label=f"{backbone}, so far")
 
 
 def _recorded_marks(ax) -> None:
@@ -329,13 +342,6 @@ def walkthrough(
     scenes: int = 16,  # counted at the start
 ) -> Walkthrough:
     "Return Figure 3 with controls to play with."
-
-    def adapt(controls, changed):
-        if changed == "scene":
-            controls["mask"].max = len(VAL[controls["scene"].value].panoptic.segments)
-        if changed == "preset":
-            controls["text"].value = LISTS[controls["preset"].value]
-
     controls = {
         "scene": slider(6, 0, len(VAL) - 1),
         "backbone": choice(ORACLES),
@@ -352,19 +358,32 @@ def walkthrough(
         "scenes": "Scenes counted for PQ",
         "text": "Class names, to edit",
     }
-
-    def recognition(scene, backbone, text, mask):
-        return scene_figure(scene, backbone, read_words(text), mask - 1)
-
-    def nearest_to_mask(scene, backbone, text, mask):
-        return similarity_figure(scene, backbone, read_words(text), mask - 1)
-
-    def quality(scene, backbone, text, scenes):
-        return pq_figure(scene, backbone, read_words(text), scenes)
-
     panels = {
-        "Recognition": recognition,
-        "Similarity of the chosen mask": nearest_to_mask,
-        "Panoptic quality": quality,
+        "Recognition": _recognition,
+        "Similarity of the chosen mask": _nearest_to_mask,
+        "Panoptic quality": _quality,
     }
-    return Walkthrough(controls, panels, labels, adapt, still)
+    return Walkthrough(controls, panels, labels, _adapt, still)
+
+
+def _adapt(controls: dict, changed: str) -> None:
+    "Let the scene decide how many masks there are, and a chosen list fill the box."
+    if changed == "scene":
+        controls["mask"].max = len(VAL[controls["scene"].value].panoptic.segments)
+    if changed == "preset":
+        controls["text"].value = LISTS[controls["preset"].value]
+
+
+def _recognition(scene: int, backbone: str, text: str, mask: int) -> Drawing:
+    "Draw the first panel from the values of the controls."
+    return scene_figure(scene, backbone, read_words(text), mask - 1)
+
+
+def _nearest_to_mask(scene: int, backbone: str, text: str, mask: int) -> Drawing:
+    "Draw the second panel from the values of the controls."
+    return similarity_figure(scene, backbone, read_words(text), mask - 1)
+
+
+def _quality(scene: int, backbone: str, text: str, scenes: int) -> Drawing:
+    "Draw the third panel from the values of the controls."
+    return pq_figure(scene, backbone, read_words(text), scenes)

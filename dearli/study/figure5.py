@@ -146,7 +146,8 @@ def class_report(
     "Describe the chosen class in words and numbers."
     shown, of = labelled_scenes(split)
     means = {RECIPES[r].title: class_mean(r, split, category) for r in methods}
-    numbers = ", ".join(f"{title} {'-' if pq is None else f'{pq:.1f}'}" for title, pq in means.items())
+    said = {title: "-" if pq is None else f"{pq:.1f}" for title, pq in means.items()}
+    numbers = ", ".join(f"{title} {pq}" for title, pq in said.items())
     name, place = SHAPES.names[category], by_frequency().index(category) + 1
     return (
         f"<p style='line-height:1.5;margin:0'><b>{name}</b>, number {place} from the rarest "
@@ -194,7 +195,8 @@ def judge(
     truth, result = VAL[scene].panoptic, predicted(title, scene)
     pq = PanopticQuality(SHAPES).update(result, truth).compute().per_class.pq[category]
     a, b = pixels_of(truth, category), pixels_of(result, category)
-    return Judged(float(pq), float(100 * (a & b).sum() / (a | b).sum().clamp(min=1)), scene)
+    iou = 100 * (a & b).sum() / (a | b).sum().clamp(min=1)
+    return Judged(float(pq), float(iou), scene)
 
 
 def pixels_of(
@@ -235,19 +237,23 @@ def examples_figure(
     "Draw the best and the worst scene of a class: image, truth and the results of two decoders."
     figure, axes = canvas(6.2, 3.55, 2, 4)
     for row, which, found in zip(axes, ("best", "worst"), best_and_worst(category)):
-        item = VAL[found.scene]
-        where = pixels_of(item.panoptic, category)
-        row[0].imshow(item.image.permute(1, 2, 0).numpy())
-        row[0].set_axis_off()
-        shown = (item.panoptic, *(predicted(t, found.scene) for t in DECODERS))
-        for ax, panoptic in zip(row[1:], shown):
-            draw_panoptic(ax, item.image, about(panoptic, where, category), SHAPES)
+        _draw_example(row, found.scene, category)
         titles = [f"{which}: scene {found.scene}", f"truth: {SHAPES.names[category]}"]
         titles += [f"{t}: {judge(t, found.scene, category).pq:.0f} PQ" for t in DECODERS]
         with look():
             for ax, title in zip(row, titles):
                 ax.set_title(title)
     return figure
+
+
+def _draw_example(axes, scene: int, category: int) -> None:
+    "Draw a scene, and what truth and decoders make of one class of it."
+    item = VAL[scene]
+    where = pixels_of(item.panoptic, category)
+    axes[0].imshow(item.image.permute(1, 2, 0).numpy())
+    axes[0].set_axis_off()
+    for ax, panoptic in zip(axes[1:], (item.panoptic, *(predicted(t, scene) for t in DECODERS))):
+        draw_panoptic(ax, item.image, about(panoptic, where, category), SHAPES)
 
 # %% ../../nbs/6-study/13_figure5.ipynb #7a3ede30
 def walkthrough(

@@ -74,9 +74,17 @@ def run_probe(
     trained = time.perf_counter()
     dev = ShapesScenes(range(scenes), split="dev")
     metrics = probe_scores(model, dev, recipe.head == "language", progress)
-    took = {"train_seconds": trained - start, "score_seconds": time.perf_counter() - trained}
-    place = dict(about=about or recipe.title, dataset="shapes", row=row, split=split, seed=seed)
-    where = f"{scenes} of the stream dev"
-    record = make_record("probe", **place, scenes=where, config=to_dict(config), time=took, metrics=metrics)
+    record = make_record(
+        "probe",
+        about=about or recipe.title,
+        dataset="shapes",
+        row=row,
+        split=split,
+        seed=seed,
+        scenes=f"{scenes} of the stream dev",
+        config=to_dict(config),
+        time={"train_seconds": trained - start, "score_seconds": time.perf_counter() - trained},
+        metrics=metrics,
+    )
     write_json(new_record(Path(results or Path(runs) / "records"), row), record)
     return record

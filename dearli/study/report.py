@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment
-from markupsafe import Markup
 
 from ..evaluation import segment
 from ..io import atomic_write
@@ -19,15 +18,18 @@ from ..panoptic import Panoptic
 from ..show import Drawing, bars, curves, dots, side_by_side
 from .benchmarks import EMBEDDED
 from .recipes import StudyConfig, find_recipe
+from .records import SCORES
 from .run import oracle_check, run_name, run_row, train_row
+from .tables import LABELS
 from ..train import read_snapshots
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0
 __all__ = ['PAGE', 'FIGURE', 'TABLE', 'FOOT', 'CAPTIONS', 'QUICK_ROWS', 'class_bars', 'group_bars', 'scene_grid',
            'pseudo_history', 'pseudo_quality', 'quality_of', 'render', 'figure_html', 'number', 'table_html',
-           'write_page', 'footnote', 'group_caption', 'oracle_section', 'pseudo_section', 'study_report', 'scores_line',
-           'quickstart', 'score_table']
+           'write_page', 'footnote', 'group_caption', 'largest_gain', 'oracle_section', 'pseudo_section',
+           'class_section', 'study_report', 'scores_line', 'quickstart', 'score_summary', 'oracle_lines', 'row_task',
+           'score_table']
 
 # %% ../../nbs/6-study/09_report.ipynb #5d244821
 def class_bars(
@@ -148,7 +150,7 @@ small { color: #666 }
 }
 </style>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
-{% for heading, content in sections %}<section><h2>{{ heading }}</h2>{{ content }}</section>
+{% for heading, content in sections %}<section><h2>{{ heading }}</h2>{{ content|safe }}</section>
 {% endfor %}</html>
 """
 FIGURE = """\
@@ -170,16 +172,16 @@ FOOT = """\
 def render(
     template: str,  # Jinja
     **names,  # what it shows
-) -> Markup:  # HTML, which later templates take as it is
-    "Fill a template in; text is escaped, results of this function are not."
-    return Markup(Environment(autoescape=True).from_string(template).render(**names))
+) -> str:  # HTML
+    "Fill a template in; what it shows is escaped unless the template calls it safe."
+    return Environment(autoescape=True).from_string(template).render(**names)
 
 
 def figure_html(
     drawing: Drawing,  # what to show
     caption: str,  # under it; also the alternative text
     path: Path,  # where the figure is kept as a file, without suffix
-) -> Markup:  # a figure element with the picture inside
+) -> str:  # a figure element with the picture inside
     "Keep a figure as a file and return it as an element of the page."
     kind, data = drawing.encoded(dpi=110)
     with atomic_write(path.with_suffix(".png" if kind == "image/png" else ".jpg"), "wb") as f:
@@ -196,7 +198,7 @@ def number(
 
 def table_html(
     records: Sequence[dict],  # study records, one per row
-) -> Markup:  # a table element, the best PQ in bold
+) -> str:  # a table element, the best PQ in bold
     "Return the scores of every method as an element of the page."
     best = max(r["metrics"]["pq"] for r in records)
     head = ["method", "PQ", "SQ", "RQ", "mIoU", "PQ things", "PQ stuff"]
@@ -204,7 +206,7 @@ def table_html(
     rows = []
     for r in records:
         m = r["metrics"]
-        scores = [*(m[k] for k in ("pq", "sq", "rq", "miou")), m["things"]["pq"], m["stuff"]["pq"]]
+        scores = [*(m[k] for k in SCORES), m["things"]["pq"], m["stuff"]["pq"]]
         scores += [g["pq"] for g in m["groups"]]
         took = f"{r['time']['train_seconds']:.0f} s"
         rows.append((m["pq"] == best, [find_recipe(r["row"]).title, *map(number, scores), took]))
@@ -226,7 +228,7 @@ def write_page(
 
 def footnote(
     record: dict,  # any record of the run
-) -> Markup:  # HTML
+) -> str:  # HTML
     "Return what the numbers were made with."
     return render(FOOT, r=record)
 
@@ -244,15 +246,24 @@ def group_caption(
 ) -> str:
     "Return where the last method gains most over the first, in the numbers of the figure."
     first, last = records[0], records[-1]
-    pairs = zip(first["metrics"]["groups"], last["metrics"]["groups"])
-    gains = {b["name"]: b["pq"] - a["pq"] for a, b in pairs if None not in (a["pq"], b["pq"])}
+    pairs = zip(*(r["metrics"]["groups"] for r in (first, last)))
+    known = [(a, b) for a, b in pairs if None not in (a["pq"], b["pq"])]
+    gains = {b["name"]: b["pq"] - a["pq"] for a, b in known}
     text = "Mean PQ of the classes of each frequency group (Figure 5)."
     if len(records) < 2 or not gains:
         return text
-    ahead, most = sum(g > 0 for g in gains.values()), max(gains, key=gains.get)
-    better, worse = (find_recipe(r["row"]).title for r in (last, first))
+    ahead = sum(g > 0 for g in gains.values())
+    worse, better = (find_recipe(r["row"]).title for r in (first, last))
     found = f"{better} is ahead of {worse} in {ahead} of {len(gains)} groups"
-    return f"{text} {found}; the largest difference is {gains[most]:+.1f} points, among the {most} classes."
+    return f"{text} {found}; {largest_gain(gains)}."
+
+
+def largest_gain(
+    gains: dict[str, float],  # frequency group -> points
+) -> str:
+    "Say which frequency group gains most, and how much."
+    most = max(gains, key=gains.get)
+    return f"the largest difference is {gains[most]:+.1f} points, among the {most} classes"
 
 # %% ../../nbs/6-study/09_report.ipynb #a6b32ed5
 QUICK_ROWS = ("m2f-lang-ssl", "dear", "dearli")
@@ -261,7 +272,7 @@ QUICK_ROWS = ("m2f-lang-ssl", "dear", "dearli")
 def oracle_section(
     cfg: StudyConfig,  # validation size
     figures: Path,  # folder of the figures
-) -> Markup:  # HTML
+) -> str:  # HTML
     "Return the oracle check of all embedded CLIPs as a figure."
     scores = oracle_check(cfg.val)
     parts = {title: {k: s[k]["pq"] for k in ("all", "things", "stuff")} for title, s in scores.items()}
@@ -275,7 +286,7 @@ def pseudo_section(
     cfg: StudyConfig,  # as they were trained
     runs: Path,  # run folders
     figures: Path,  # folder of the figures
-) -> Markup:  # HTML
+) -> str:  # HTML
     "Return the pseudo-labels of every semi-supervised row over time, and their quality."
     learners, parts = [n for n in rows if find_recipe(n).unlabelled], []
     for name in learners:
@@ -284,7 +295,16 @@ def pseudo_section(
         parts.append(figure_html(drawing, caption, figures / f"pseudo_{name}"))
     drawing = pseudo_quality(learners, split, seed, cfg, runs)
     parts.append(figure_html(drawing, CAPTIONS["quality"], figures / "pseudo_quality"))
-    return Markup("").join(parts)
+    return "".join(parts)
+
+
+def class_section(
+    records: Sequence[dict],  # study records, one per row
+    figures: Path,  # folder of the figures
+) -> str:  # HTML
+    "Return PQ per frequency group and per class as two figures."
+    groups = figure_html(group_bars(records), group_caption(records), figures / "groups")
+    return groups + figure_html(class_bars(records), CAPTIONS["classes"], figures / "classes")
 
 
 def study_report(
@@ -300,14 +320,12 @@ def study_report(
     figures, few = out / "figures", len(shapes_partition(split, seed)[0])
     scenes = f"Validation scenes: image, truth, and the result of every method, all trained on the same {few}"
     grid = scene_grid(rows, split, seed, cfg, runs)
-    groups = figure_html(group_bars(records), group_caption(records), figures / "groups")
-    classes = figure_html(class_bars(records), CAPTIONS["classes"], figures / "classes")
     sections = [
         ("Scores", table_html(records)),
         ("What CLIP knows before training", oracle_section(cfg, figures)),
         ("Scenes", figure_html(grid, f"{scenes} labelled scenes.", figures / "scenes")),
         ("Pseudo-labels over time", pseudo_section(rows, split, seed, cfg, runs, figures)),
-        ("Rare and common classes", groups + classes),
+        ("Rare and common classes", class_section(records, figures)),
         ("Made with", footnote(records[-1])),
     ]
     lead = f"{few} labelled scenes, the rest of {cfg.scenes} unlabelled; "
@@ -332,33 +350,57 @@ def quickstart(
     say: Callable[[str], object] = print,  # where progress is told
 ) -> dict:  # {'table': Markdown, 'report': path, 'records': [...]}
     "Run the embedded study in miniature and write the page; resumes what was cut off."
-    out, last, records = Path(out), len(rows) + 2, []
+    last, records = len(rows) + 2, []
     say(f"1/{last}  oracle check: can CLIP name perfect masks? ({cfg.val} scenes)")
-    for title, s in oracle_check(cfg.val).items():
-        parts = {"PQ": s["all"]["pq"], "things": s["things"]["pq"], "stuff": s["stuff"]["pq"]}
-        say(f"      {title:12} {scores_line(parts)}")
+    say(oracle_lines(cfg.val))
     for i, name in enumerate(rows):
-        recipe = find_recipe(name)
-        does = f"{recipe.title}: {cfg.train.steps} steps on {split} of the labels"
-        first = f", after {cfg.warmup_steps} steps of warm-up on SAM masks" if recipe.warmup else ""
-        say(f"{i + 2}/{last}  {does}{first}")
-        records.append(run_row(name, split, seed, cfg, out, progress=progress))
-        m = records[-1]["metrics"]
-        say(f"      {scores_line({'PQ': m['pq'], 'SQ': m['sq'], 'RQ': m['rq'], 'mIoU': m['miou']})}")
+        say(f"{i + 2}/{last}  {row_task(name, split, cfg)}")
+        records.append(run_row(name, split, seed, cfg, Path(out), progress=progress))
+        say(score_summary(records[-1]))
     say(f"{last}/{last}  report")
-    page = study_report(rows, split, seed, cfg, out, out)
+    page = study_report(rows, split, seed, cfg, Path(out), Path(out))
     return {"table": score_table(records), "report": str(page), "records": records}
+
+
+def score_summary(
+    record: dict,  # of a row
+) -> str:
+    "Return the scores of a record as a line for the terminal."
+    return "      " + scores_line({LABELS[k]: record["metrics"][k] for k in SCORES})
+
+
+def oracle_lines(
+    val: int | None,  # validation scenes; None for all
+) -> str:  # a line for each backbone
+    "Return the oracle check as lines for the terminal."
+    lines = []
+    for title, s in oracle_check(val).items():
+        parts = {"PQ": s["all"]["pq"], "things": s["things"]["pq"], "stuff": s["stuff"]["pq"]}
+        lines.append(f"      {title:12} {scores_line(parts)}")
+    return "\n".join(lines)
+
+
+def row_task(
+    name: str,  # of a row
+    split: str,  # labelled share
+    cfg: StudyConfig,  # steps
+) -> str:
+    "Say in a line what the training of a row does."
+    recipe = find_recipe(name)
+    first = f", after {cfg.warmup_steps} steps of warm-up on SAM masks" if recipe.warmup else ""
+    return f"{recipe.title}: {cfg.train.steps} steps on {split} of the labels{first}"
 
 
 def score_table(
     records: Sequence[dict],  # one per row
 ) -> str:  # aligned text
     "Return the table for the terminal."
-    head = f"{'method':28}{'PQ':>7}{'SQ':>7}{'RQ':>7}{'mIoU':>7}"
-    lines = [head + "".join(f"{'PQ ' + g['name']:>12}" for g in records[0]["metrics"]["groups"])]
+    head = f"{'method':28}" + "".join(f"{LABELS[k]:>7}" for k in SCORES)
+    names = ["PQ " + g["name"] for g in records[0]["metrics"]["groups"]]
+    lines = [head + "".join(f"{n:>12}" for n in names)]
     for r in records:
         m = r["metrics"]
-        scores = "".join(f"{m[k]:7.1f}" for k in ("pq", "sq", "rq", "miou"))
+        scores = "".join(f"{m[k]:7.1f}" for k in SCORES)
         groups = "".join(f"{number(g['pq']):>12}" for g in m["groups"])
         lines.append(f"{find_recipe(r['row']).title:28}{scores}{groups}")
     return "\n".join(lines)

@@ -45,8 +45,8 @@ from dearli.train import (
 
 # %% auto #0
 __all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
-           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'run_row', 'run_study', 'oracle_check',
-           'run_oracle']
+           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row', 'run_study',
+           'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +294,17 @@ def score_run(
     return score_row(config, model, runs, progress, bench)
 
 # %% ../../nbs/6-study/06_run.ipynb #858b1045
+def record_path(
+    name: str,  # a key of `RECIPES`
+    split: str,  # labelled share
+    seed: int,  # of everything random
+    folder: Path,  # of records
+    bench: Benchmark = EMBEDDED,  # has a folder of its own there
+) -> Path:
+    "Return the file that holds the record of a row."
+    return bench.run_root(folder) / f"{run_name(name, split, seed)}.json"
+
+
 def run_row(
     name: str,  # a key of `RECIPES`
     split: str = "1/64",  # labelled share
@@ -306,11 +317,12 @@ def run_row(
 ) -> dict:  # the record
     "Train and score one row and write its record, or read the record if the same was recorded before."
     config = resolve(name, split, seed, settings, bench)
-    path = bench.run_root(results or Path(runs) / "records") / f"{run_name(name, split, seed)}.json"
+    path = record_path(name, split, seed, results or Path(runs) / "records", bench)
     if path.exists():
         return same_record(path, config)
-    trains = isinstance(config, RunConfig)
-    model = train_row(name, split, seed, settings, runs, progress, bench) if trains else None
+    model = None
+    if isinstance(config, RunConfig):
+        model = train_row(name, split, seed, settings, runs, progress, bench)
     start = time.perf_counter()
     metrics = score_row(config, model, runs, progress, bench)
     took = training_time(name, split, seed, bench.run_root(runs))

@@ -24,8 +24,8 @@ __all__ = ['SEEDED', 'UNKNOWN', 'UNLIKE', 'GRID', 'LABELS', 'records_of', 'value
            'summarise', 'format_table', 'markdown', 'published', 'find_table', 'published_value', 'printed_gain',
            'NoImages', 'Unopened', 'unopened', 'unlike_preset', 'of_preset', 'compared_cell', 'compare_with_paper',
            'merged', 'Grid', 'beside_text', 'with_caption', 'heading', 'footnotes', 'signed', 'twin_cell',
-           'embedded_table', 'twin_text', 'group_table', 'group_text', 'oracle_table', 'oracle_text', 'check_choice',
-           'study_tables']
+           'embedded_table', 'twin_three', 'twin_text', 'group_table', 'group_text', 'oracle_table', 'oracle_text',
+           'check_choice', 'study_tables']
 
 # %% ../../nbs/6-study/07_tables.ipynb #06ab68f2
 # what may differ between the seeds of a row: the seed, and the images that it draws
@@ -45,16 +45,14 @@ def records_of(
     for r in found[1:]:
         here = f"{row} at {split} of {dataset}"
         if r["seed"] == first["seed"]:
-            raise DearliError(
-                f"{here} has two records of seed {r['seed']}: "
+            remedy = (
                 "keep the records of different studies in different folders, and give one with --results."
             )
+            raise DearliError(f"{here} has two records of seed {r['seed']}: {remedy}")
         said = f"{{key}} is {{there!r}} for seed {first['seed']} and {{wanted!r}} for seed {r['seed']}"
         if odd := differences(first.get("config", {}), r.get("config", {}), SEEDED, said):
-            raise DearliError(
-                f"the records of {here} cannot be averaged: {odd[0]}. "
-                "Keep records of different settings in different folders, and give one with --results."
-            )
+            remedy = "Keep records of different settings in different folders, and give one with --results."
+            raise DearliError(f"the records of {here} cannot be averaged: {odd[0]}. {remedy}")
     return found
 
 
@@ -94,7 +92,7 @@ def machines(
 
 # %% ../../nbs/6-study/07_tables.ipynb #2ffb1a4e
 def by_size(
-    splits: Sequence[str],  # '1/64', ...
+    splits: Sequence[str],  # such as '1/64'
 ) -> list[str]:
     "Return splits without repetition, the smallest share first."
     return sorted(set(splits), key=lambda s: -int(s.split("/")[1]))
@@ -142,9 +140,7 @@ def markdown(
     return "\n".join([lines[0], "|---|" + "---:|" * (len(head) - 1), *lines[1:]])
 
 # %% ../../nbs/6-study/07_tables.ipynb #a11c9d38
-def published() -> dict[
-    str, dict
-]:  # '1' ... '8', 'figure3', 'figure5', 'figure6', 'naive' -> title, dataset, score, splits, rows
+def published() -> dict[str, dict]:  # '1' to '8', 'figure3', ... -> title, dataset, score, splits, rows
     "Return the numbers printed in the paper."
     return read_json(data_path("published", "tables.json"))["tables"]
 
@@ -259,11 +255,9 @@ def of_preset(
         if (odd := unlike_preset(r)) is None:
             kept.append(r)
             continue
-        name = (
-            "the oracle's record"
-            if r["kind"] == "oracle"
-            else f"{r['row']} at {r['split']}, seed {r['seed']}"
-        )
+        name = "the oracle's record"
+        if r["kind"] == "study":
+            name = f"{r['row']} at {r['split']}, seed {r['seed']}"
         left.append(f"Left out, since {odd}: {name}.")
     return kept, left
 
@@ -343,9 +337,8 @@ class Grid:
 
     over: bool  # is the second of the leading cells the row that this one is compared with?
     splits: Sequence[tuple[str, tuple[str, str, str]]]  # label and column titles
-    rows: Sequence[
-        tuple[tuple[str, ...], Sequence[tuple[str, str, str]]]
-    ]  # leading cells, and three cells a split
+    # leading cells, and three cells a split
+    rows: Sequence[tuple[tuple[str, ...], Sequence[tuple[str, str, str]]]]
 
     def text(self) -> str:  # Markdown
         "Return the table for terminals and files."
@@ -396,10 +389,9 @@ def heading(
 ) -> str:  # 'Table 1. ADE20K panoptic (PQ)'
     "Return the name of a table."
     number = done["table"]
-    if number.isdecimal():
-        name = f"Table {number}"
-    else:
-        name = {"naive": "Naive labelling"}.get(number, f"Figure {number[-1]}")
+    name = f"Table {number}" if number.isdecimal() else f"Figure {number[-1]}"
+    if number == "naive":
+        name = "Naive labelling"
     return f"**{name}. {done['title']} ({LABELS[done['score']]})**"
 
 
@@ -458,6 +450,7 @@ def embedded_table(
             continue
         cells = [twin_cell(records, t, r["row"], score, i) for i in range(len(EMBEDDED.splits))]
         rows.append({**{k: r.get(k) for k in ("row", "title", "over")}, "cells": cells})
+    note = "no number was published for the embedded world; the paper's gains are on "
     return {
         "table": str(number),
         "title": t["title"] + ", embedded twin",
@@ -465,12 +458,16 @@ def embedded_table(
         "score": score,
         "splits": list(EMBEDDED.splits),
         "hardware": machines([r for r in records if r.get("dataset") == EMBEDDED.name]),
-        "notes": [
-            "no number was published for the embedded world; "
-            f"the paper's gains are on {t['dataset']}, split by split from the smallest"
-        ],
+        "notes": [f"{note}{t['dataset']}, split by split from the smallest"],
         "rows": rows,
     }
+
+
+def twin_three(
+    c: dict,  # from `twin_cell`
+) -> tuple[str, str, str]:
+    "Return ours, its gain and the published gain as texts."
+    return cell(c["ours"]) if c["ours"] else "not run", signed(c["gain"]), signed(c["published_gain"])
 
 
 def twin_text(
@@ -478,16 +475,13 @@ def twin_text(
     page: bool = False,  # HTML instead of a Markdown table?
 ) -> str:  # Markdown
     "Return per split: ours, its gain, and the published gain of the same change."
+
     every = range(len(done["splits"]))
     columns = [i for i in every if any(r["cells"][i]["ours"] for r in done["rows"])] or [0]
     names = {None: "", **{r["row"]: r["title"] for r in done["rows"]}}
-
     rows = []
     for r in done["rows"]:
-        cells = [r["cells"][i] for i in columns]
-        ours = [cell(c["ours"]) if c["ours"] else "not run" for c in cells]
-        theirs = [signed(c["published_gain"]) for c in cells]
-        line = list(zip(ours, [signed(c["gain"]) for c in cells], theirs))
+        line = [twin_three(r["cells"][i]) for i in columns]
         rows.append(((r["title"], names.get(r["over"], "")), line))
     there = [f"paper's, {c['published_split']}" for c in done["rows"][0]["cells"]]
     splits = [(done["splits"][i], ("ours", "gain", there[i])) for i in columns]
@@ -557,7 +551,7 @@ def oracle_table(
 def oracle_text(
     done: dict,  # from `oracle_table`
 ) -> str:  # Markdown
-    "Return backbones × parts."
+    "Return a table of backbones and parts."
     rows = [[r["title"], *(f"{r[part]:.1f}" for part in ("all", "things", "stuff"))] for r in done["rows"]]
     body = markdown(["backbone", "all", "things", "stuff"], rows) if rows else "not run"
     return f"{heading(done)} on {done['dataset']}\n\n{body}\n\n{footnotes(done)}".strip()

@@ -185,7 +185,8 @@ _PAGE = Template("""<div class="walk" id="walk-$name"><style>
 .walk{
  font:14px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;color:#2b333b;
  border:1px solid #dfe3e8;border-radius:8px;padding:14px 16px;margin:8px 0;background:#fff}
-.walk form{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px 22px;margin:0 0 14px}
+.walk form{
+ display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px 22px;margin:0 0 14px}
 .walk label{display:flex;flex-direction:column;font-weight:600;font-size:13px;color:#4a545e;gap:2px}
 .walk [data-of]{font-weight:400}
 .walk select,.walk input{
@@ -216,7 +217,8 @@ const svg=(tag,a={},kids)=>put(document.createElementNS('http://www.w3.org/2000/
 const bar=(x,y,w,h,fill,tip)=>svg('rect',
  {x,y,width:Math.max(w,0),height:Math.max(h,0),fill,rx:1.5},svg('title',{},tip));
 const boxes=c=>form.elements[c.name].length?[...form.elements[c.name]]:[c];
-const value=c=>c.type=='checkbox'?boxes(c).filter(b=>b.checked).map(b=>b.value):c.type=='range'?+c.value:c.value;
+const ticked=c=>boxes(c).filter(b=>b.checked).map(b=>b.value);
+const value=c=>c.type=='checkbox'?ticked(c):c.type=='range'?+c.value:c.value;
 const read=()=>{
  for(const c of form.elements)if(c.name)state[c.name]=value(c);
  for(const o of form.querySelectorAll('[data-of]'))o.textContent=form.elements[o.dataset.of].value};
