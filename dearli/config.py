@@ -221,8 +221,8 @@ def read_run(
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema", 1) if isinstance(values, dict) else "unknown"
         raise DearliError(
-            f"{path} has schema {found}, this version of dearli reads {SCHEMA}: train again in another folder, "
-            "or use the version that wrote it."
+            f"{path} has schema {found}, this version of dearli reads {SCHEMA}: "
+            "train again in another folder, or use the version that wrote it."
         )
     return from_dict(RunConfig, values, str(path))
 

@@ -27,7 +27,8 @@ from dearli.config import (
 from .criterion import CriterionConfig
 from .data.check import require
 from .data.partitions import own_partition, published, read_partition, write_partition
-from .data.sources import Data, Labels, Source, open_data, open_labels, read_data_file, shown_classes
+from .data.sources import Source, shown_classes
+from .data.datafile import Data, Labels, open_data, open_labels, read_data_file
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluation import evaluate, segment
 from .images import Part

@@ -96,8 +96,8 @@ class BatchSource(Dataset):
         if (unlabelled is None) != (config.train.unlabelled == 0):
             raise DearliError(
                 f"train.unlabelled is {config.train.unlabelled} and there are "
-                f"{'no' if unlabelled is None else 'some'} unlabelled images: give images and a number above 0 "
-                "to learn from them, or neither."
+                f"{'no' if unlabelled is None else 'some'} unlabelled images: "
+                "give images and a number above 0 to learn from them, or neither."
             )
         self.labelled, self.pool, self.config = labelled, unlabelled, config
         self.rank, self.world = rank, world

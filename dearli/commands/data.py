@@ -10,10 +10,11 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from ..cli import say
-from ..data.check import as_text, check, contact_sheet
+from ..data.check import check, contact_sheet
+from ..data.findings import as_text
 from ..data.init import init_data
 from ..data.public import prepare
-from ..data.sources import open_data
+from ..data.datafile import open_data
 from ..project import split_data
 
 # %% auto #0

@@ -14,7 +14,7 @@ from tyro.conf import Positional
 
 from ..cli import say
 from ..clip import load_backbone
-from ..data.sources import open_data
+from ..data.datafile import open_data
 from ..images import Part
 from ..io import atomic_write
 from ..predict import load_segmenter, read_review, segment_folder

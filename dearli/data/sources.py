@@ -5,12 +5,10 @@
 # %% ../../nbs/5-data/05_sources.ipynb #9369b22f
 from __future__ import annotations
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,16 +18,13 @@ from torch import Tensor
 
 from .coco import CocoCategory, CocoInstance, CocoSegment, InstancesEntry, Note
 from .coco import instance_mask, read_instances, read_panoptic
-from .partitions import read_partition
-from .vocabularies import read_classes
-from ..images import Example, ImageFolder, Part, read_image
-from ..io import DearliError, from_dict, inside
+from ..images import Example, ImageFolder, read_image
+from ..io import DearliError, inside
 from ..panoptic import Panoptic, Segments, Taxonomy, decode_ids
 
 # %% auto #0
-__all__ = ['WARNINGS', 'PATHS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource',
-           'count_ids', 'PngSource', 'merge_coded', 'plain_numbers', 'merge_maps', 'InstanceSource', 'ImageList',
-           'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file', 'open_labels', 'Data', 'open_data']
+__all__ = ['WARNINGS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource', 'count_ids',
+           'PngSource', 'merge_coded', 'plain_numbers', 'merge_maps', 'InstanceSource']
 
 # %% ../../nbs/5-data/05_sources.ipynb #55665ea3
 WARNINGS = {
@@ -475,172 +470,3 @@ class InstanceSource(Source):
             what = f"{entry.image.file_name} has {hidden} instances without a visible pixel"
             out.notes.append(Note("hidden-instance", f"{self.json}: {what}, covered by others or empty."))
         out.rows = [r for r in out.rows if r.id in visible]
-
-# %% ../../nbs/5-data/05_sources.ipynb #154a050f
-class ImageList:
-    "Images named in a text file."
-
-    def __init__(
-        self,
-        path: str | Path,  # one image per line, relative to the file; `#` starts a comment
-        exclude: Sequence[str] = (),  # file names to leave out, with or without suffix
-        taxonomy: Taxonomy | None = None,  # of the labelled images they go with
-    ):
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
-        out = {Path(n).stem for n in exclude}
-        self.names = [n for n in lines if n and n[0] != "#" and Path(n).stem not in out]
-        self.paths = [Path(path).parent / n for n in self.names]
-        self.taxonomy, self.name, self.file = taxonomy, Path(path).stem, Path(path)
-        if not self.paths:
-            raise DearliError(f"{path} lists no image: give one path per line.")
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
-        "Read an image, upright as its camera noted."
-        return read_image(self.paths[i], upright=True)
-
-    def __getitem__(self, i: int) -> Example:
-        return Example(self.image(i), None, self.names[i])
-
-
-def unlabelled_images(
-    place: str | Path,  # a folder or a text list
-    exclude: Sequence[str] = (),  # file names to leave out
-    taxonomy: Taxonomy | None = None,  # of the labelled images they go with
-) -> ImageFolder | ImageList:
-    "Open the unlabelled images of a place; raises `DearliError` if there are none."
-    place = Path(place)
-    if place.is_dir():
-        return ImageFolder(place, exclude, taxonomy)
-    if place.is_file():
-        return ImageList(place, exclude, taxonomy)
-    raise DearliError(
-        f"{place} is neither a folder nor a text list: give one of them for the unlabelled images."
-    )
-
-# %% ../../nbs/5-data/05_sources.ipynb #6e17f3a1
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    "The `[labelled]` or `[validation]` section of a dataset file."
-
-    images: Path  # folder of the images
-    format: Literal["coco-panoptic", "png", "coco-instances"] = "coco-panoptic"  # how they are labelled
-    json: Path | None = None  # of `coco-panoptic` and `coco-instances`
-    masks: Path | None = (
-        None  # of `coco-panoptic`: folder of id PNGs; None for the JSON's name without `.json`
-    )
-    semantic: Path | None = None  # of `png`: folder of PNGs of class ids
-    instances: Path | None = None  # of `png`: folder of PNGs of instance numbers
-    void: tuple[int, ...] = (255,)  # of `png`: class values that mean nothing
-    background: int | None = (
-        None  # of `coco-instances`: class of all other pixels; None for a stuff class of id 0
-    )
-    only: Path | None = None  # a partition; None takes all images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    "The `[unlabelled]` section of a dataset file."
-
-    images: Path  # folder, or text list
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataFile:
-    "The content of a dataset file."
-
-    name: str  # of the dataset
-    classes: str | list[str]  # lines, a shipped list, or a file
-    labelled: Labels  # what is learned from
-    validation: Labels | None = None  # what is scored
-    unlabelled: Pool | None = None  # what is learned from without labels
-
-
-PATHS = ("images", "json", "masks", "semantic", "instances", "only")  # keys of a section that name a file
-
-
-def read_data_file(
-    path: str | Path,  # a TOML file
-) -> DataFile:  # with absolute paths
-    "Read a dataset file; raises `DearliError` for anything that it does not know."
-    path = Path(path)
-    if not path.is_file():
-        raise DearliError(f"{path} does not exist: write one with dearli init.")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except RecursionError:
-        raise DearliError(f"{path} is nested too deeply for TOML: write it again.") from None
-    except ValueError as e:  # also bytes that are not UTF-8, and numbers of thousands of digits
-        raise DearliError(f"{path} is not valid TOML ({e}): correct that line.") from None
-    return from_dict(DataFile, _absolute({"name": path.stem, **value}, path.parent.resolve()), path.name)
-
-
-def _absolute(value: dict, home: Path) -> dict:
-    "Make the paths of a dataset file absolute."
-    for section in (value.get(part) for part in ("labelled", "validation", "unlabelled")):
-        if isinstance(section, dict):
-            found = {k: v for k, v in section.items() if k in PATHS and isinstance(v, str)}
-            section.update({k: str(home / Path(v).expanduser()) for k, v in found.items()})
-    classes = value.get("classes")
-    if isinstance(classes, str) and (home / classes).is_file():
-        value["classes"] = str(home / classes)
-    return value
-
-# %% ../../nbs/5-data/05_sources.ipynb #6be6a153
-def open_labels(
-    part: Labels,  # a section of a dataset file
-    taxonomy: Taxonomy,  # its classes
-) -> Source:  # all of its images; `only` is not applied
-    "Open labelled images; raises `DearliError` if a path that the format needs is not given."
-    if not part.images.is_dir():
-        raise DearliError(f'{part.images} is not a folder: correct images = "..." in the dataset file.')
-    if part.format == "coco-panoptic":
-        return PanopticSource(_given(part, "json"), part.images, part.masks, taxonomy)
-    if part.format == "coco-instances":
-        return InstanceSource(_given(part, "json"), part.images, taxonomy, part.background)
-    return PngSource(part.images, _given(part, "semantic"), taxonomy, part.instances, part.void)
-
-
-def _given(part: Labels, key: str) -> Path:
-    "Give a path of a section; raises `DearliError` if the section lacks it."
-    path = getattr(part, key)
-    if path is None:
-        raise DearliError(f'a section with format = "{part.format}" lacks {key}: add {key} = "..." to it.')
-    return path
-
-
-@dataclass(eq=False)
-class Data:
-    "The datasets of a dataset file."
-
-    name: str  # of the dataset
-    taxonomy: Taxonomy  # its classes
-    labelled: Part | Source  # examples with truth
-    unlabelled: Part | ImageFolder | ImageList | None  # examples without; None if the file names none
-    validation: Part | Source | None  # examples with truth; None if the file names none
-
-
-def open_data(
-    path: str | Path,  # a dataset file
-    only: str | Path | None = None,  # a partition to use instead of the file's
-) -> Data:
-    "Open everything that a dataset file describes; raises `DearliError` if something is missing."
-    file = read_data_file(path)
-    if only is not None:
-        file = replace(file, labelled=replace(file.labelled, only=Path(only)))
-    taxonomy = read_classes(file.classes, file.name)
-    labelled, rest = _chosen(file.labelled, taxonomy)
-    validation = _chosen(file.validation, taxonomy)[0] if file.validation else None
-    pool = unlabelled_images(file.unlabelled.images, taxonomy=taxonomy) if file.unlabelled else rest
-    return Data(file.name, taxonomy, labelled, pool, validation)
-
-
-def _chosen(part: Labels, taxonomy: Taxonomy) -> tuple[Part | Source, Part | None]:
-    "Divide a section into the images that its partition chooses, and the others."
-    source = open_labels(part, taxonomy)
-    if part.only is None:
-        return source, None
-    chosen, others = read_partition(part.only).divide(source.names, str(part.images))
-    return Part(source, chosen), Part(source, others, labelled=False) if others else None

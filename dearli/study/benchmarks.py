@@ -20,7 +20,8 @@ from ..config import DataConfig, MaskConfig, TrainConfig, differences, digest
 from ..criterion import CriterionConfig
 from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
-from ..data.sources import Data, open_data, shown_classes
+from ..data.sources import shown_classes
+from ..data.datafile import Data, open_data
 from ..data.vocabularies import vocabulary
 from ..images import Example, ImageFolder, Part, read_image
 from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
