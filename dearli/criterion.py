@@ -119,7 +119,7 @@ def hungarian_match(
             except ValueError:
                 raise DearliError(
                     f"the matching cost of stage {s}, image {b} is not finite, "
-                    "so the run has diverged: resume from the last checkpoint with a lower learning rate"
+                    "so the run has diverged: train again in another run folder, with a lower learning rate"
                 ) from None
             rows += [(s, b, q, t) for q, t in zip(query, target)]
     table = torch.tensor(rows, dtype=torch.long).reshape(len(host), -1, 4).to(costs.device)
