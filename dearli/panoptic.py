@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from .io import DearliError, atomic_write, read_json, write_json
 
 # %% auto #0
 __all__ = ['SEGMENT', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids', 'encode_ids',
-           'read_png', 'Record', 'read_panoptic_json', 'write_coco_panoptic', 'write_png', 'segments_info']
+           'write_coco_panoptic', 'write_png', 'segments_info']
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
 @dataclass(frozen=True)
@@ -362,98 +362,6 @@ def encode_ids(
 ) -> UInt8[np.ndarray, "h w 3"]:
     "Convert ids to colours, the inverse of `decode_ids`."
     return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], -1).astype(np.uint8)
-
-
-def read_png(
-    path: str | Path,  # a panoptic PNG
-    segments_info: Sequence[dict],  # its `segments_info` from the JSON
-    taxonomy: Taxonomy,  # knows the category ids
-) -> Panoptic:
-    "Read one panoptic PNG. Raises `DearliError` if it is missing, damaged, or contradicts the JSON."
-    ids = torch.from_numpy(decode_ids(_pixels(path)))
-    known = torch.tensor([s["id"] for s in segments_info], dtype=torch.int64)
-    segments = Segments.make(
-        [taxonomy.index(s["category_id"], str(path)) for s in segments_info],
-        taxonomy,
-        [bool(s.get("iscrowd", 0)) for s in segments_info],
-        [s.get("score", 1.0) for s in segments_info],
-    )
-    row = Panoptic(ids, Segments(known, segments.category, segments.isthing)).index(torch.int32)
-    result = Panoptic(row + 1, segments)
-    if (stray := ids[(row < 0) & (ids != 0)]).numel():
-        raise DearliError(
-            f"{path} paints segment id {stray[0]}, which its segments_info does not list: "
-            "add the segment or paint those pixels 0 (void)."
-        )
-    if (gone := result.area() == 0).any():
-        raise DearliError(
-            f"{path} has no pixel of segment id {known[gone][0]}, which its segments_info lists: "
-            "remove the segment or paint it."
-        )
-    return result
-
-
-def _pixels(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    "Read the colours of a panoptic PNG."
-    if not Path(path).exists():
-        raise DearliError(f"{path} does not exist: check the folder of the panoptic PNGs.")
-    try:
-        with Image.open(path) as image:
-            mode, pixels = image.mode, np.array(image)
-    except (OSError, SyntaxError) as e:
-        raise DearliError(f"{path} cannot be decoded ({e}): copy or download it again.") from None
-    if mode != "RGB":
-        raise DearliError(
-            f"{path} is a PNG of mode {mode}: "
-            "a panoptic PNG is RGB with id = R + 256 G + 65536 B, so convert it."
-        )
-    return pixels
-
-# %% ../nbs/1-ground/02_panoptic.ipynb #d5a5b33b
-@dataclass(frozen=True)
-class Record:
-    "Describe one annotated image of a COCO-panoptic file."
-
-    image_id: int | str  # as in the file
-    image: str  # file name of the image
-    png: str  # file name of the panoptic PNG
-    size: tuple[int, int]  # height and width
-    segments_info: tuple[dict, ...]  # as in the file
-
-
-def read_panoptic_json(
-    path: str | Path,  # a COCO-panoptic JSON
-    taxonomy: Taxonomy | None = None,  # replaces the file's own categories
-) -> tuple[Taxonomy, list[Record]]:
-    "Read a COCO-panoptic JSON. Raises `DearliError` if a part is missing or an annotation has no image."
-    value = read_json(path)
-    for k in ("images", "annotations"):
-        if not isinstance(value, dict) or k not in value:
-            raise DearliError(
-                f"{path} has no '{k}': give a COCO-panoptic file with images, annotations and categories."
-            )
-    taxonomy = taxonomy or Taxonomy.from_json({"name": Path(path).stem, **value}, str(path))
-    images = {i["id"]: i for i in value["images"]}
-    return taxonomy, [_record(a, images, path) for a in value["annotations"]]
-
-
-def _record(annotation: dict, images: dict, path) -> Record:
-    "Join one annotation with its image."
-    for k in ("image_id", "file_name", "segments_info"):
-        if k not in annotation:
-            raise DearliError(f"{path} has an annotation without '{k}': make it a COCO-panoptic file.")
-    if (image := images.get(annotation["image_id"])) is None:
-        raise DearliError(
-            f"{path} annotates image_id {annotation['image_id']!r}, which 'images' does not list: "
-            "add the image or drop the annotation."
-        )
-    return Record(
-        image["id"],
-        image["file_name"],
-        annotation["file_name"],
-        (image["height"], image["width"]),
-        tuple(annotation["segments_info"]),
-    )
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #3d604277
 def write_coco_panoptic(
