@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -47,9 +46,9 @@ from dearli.train import (
 )
 
 # %% auto #0
-__all__ = ['ProjectConfig', 'image_keys', 'label_digests', 'describe_data', 'resolve_project', 'train_project', 'same_project',
-           'score_project', 'validation_images', 'picture_project', 'shortened', 'split_data', 'compare_project',
-           'compare_one', 'same_partition', 'compare_summary', 'compare_table']
+__all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'resolve_project', 'train_project', 'same_project', 'score_project',
+           'validation_images', 'picture_project', 'shortened', 'split_data', 'compare_project', 'compare_one',
+           'same_partition', 'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +88,6 @@ class ProjectConfig:
         return cls(**{**small, **changes})
 
 # %% ../nbs/8-command/01_project.ipynb #f15b3623
-def image_keys(
-    dataset: Part | Source | None,  # images, with or without labels; None: none
-) -> list[str]:  # paths below the folder that holds them all
-    "Return what names the images of a dataset, without opening them."
-    if dataset is None:
-        return []
-    if isinstance(dataset, Part):
-        keys = image_keys(dataset.dataset)
-        return [keys[i] for i in dataset.indices]
-    paths = [str(p) for p in getattr(getattr(dataset, "source", dataset), "images", None) or dataset.paths]
-    return [os.path.relpath(p, os.path.commonpath([os.path.dirname(q) for q in paths])) for p in paths]
-
-
 def label_digests(
     labels: Labels,  # the part of a dataset file that describes labelled images
 ) -> list[str]:  # one line per file
@@ -128,7 +114,10 @@ def describe_data(
     "Return which images a run on own data learns from, by number and digest."
     file = read_data_file(path)
     partition = only or file.labelled.only
-    labelled, pool = image_keys(data.labelled), image_keys(data.unlabelled) if semi else []
+    labelled, pool = (
+        list(data.labelled.names),
+        list(data.unlabelled.names) if semi and data.unlabelled is not None else [],
+    )
     return DataConfig(
         name=file.name,
         file=str(Path(path).absolute()),
