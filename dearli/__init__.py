@@ -48,7 +48,7 @@ _MODULES = {
 }
 _METHOD = (
     "panoptic metrics images augment show clip recognition pixel_decoder query_decoder criterion inference model "
-    "teacher sam evaluation config train predict official"
+    "teacher sam evaluation config batches learner run_folder train predict official"
 )
 
 

@@ -20,10 +20,11 @@ from .evaluation import segment
 from .images import ImageFolder, read_image
 from .data.vocabularies import parse_classes
 from .io import DearliError, atomic_write, data_path, read_json, save_tensors, to_dict, write_json
+from .learner import copy_parameters_
 from .model import Segmenter, load_decoder, load_decoder_weights, trainable_parameters
 from .panoptic import Panoptic, Taxonomy, write_coco_panoptic
 from .show import overlay
-from .train import build_segmenter, copy_parameters_, load_student
+from .train import build_segmenter, load_student
 
 # %% auto #0
 __all__ = ['TRAINED', 'SHIPPED', 'pack_segmenter', 'Predictor', 'read_segmenter', 'unpack_segmenter', 'divide_weights',

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .augment import ViewConfig
+from .batches import BatchSource
 from .clip import NamesMasks
 from dearli.config import (
     HARMLESS,
@@ -33,17 +34,10 @@ from .evaluation import evaluate, segment
 from .images import Part
 from .io import DearliError, read_json, to_dict, write_json
 from .model import DecoderSizes, SegmenterConfig, load_decoder
+from .run_folder import is_finished, training_seconds
 from .show import Drawing, side_by_side
 from .study.records import SCORES, cell, make_record, same_record, spread
-from dearli.train import (
-    BatchSource,
-    Trainer,
-    build_segmenter,
-    is_finished,
-    load_run,
-    shared_backbone,
-    training_seconds,
-)
+from .train import Trainer, build_segmenter, load_run, shared_backbone
 
 # %% auto #0
 __all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'resolve_project', 'train_project', 'same_project', 'score_project',

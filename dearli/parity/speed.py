@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from ..augment import ViewConfig, unlabelled_views
+from ..batches import Batch, BatchSource
 from ..clip import TextClassifier, build_text_classifier, load_backbone
 from ..criterion import Criterion, CriterionConfig, Points, Targets, pad_targets
 from ..data.vocabularies import vocabulary

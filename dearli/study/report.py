@@ -21,7 +21,7 @@ from .recipes import StudyConfig, find_recipe
 from .records import SCORES
 from .run import oracle_check, run_name, run_row, train_row
 from .tables import LABELS
-from ..train import read_snapshots
+from ..run_folder import read_snapshots
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..batches import BatchSource
 from dearli.config import (
     HARMLESS,
     SCHEMA,
@@ -28,20 +29,13 @@ from dearli.config import (
 from ..evaluation import evaluate
 from ..io import DearliError, read_json, to_dict, write_json
 from ..model import Segmenter, SegmenterConfig, load_decoder
+from ..run_folder import is_finished, training_seconds
 from .benchmarks import EMBEDDED, Benchmark
 from .frequency import frequency_groups, group_pq
 from .oracle import naive_scores, oracle_pq
 from .recipes import Recipe, StudyConfig, find_recipe
 from .records import make_record, same_record
-from dearli.train import (
-    BatchSource,
-    Trainer,
-    build_segmenter,
-    is_finished,
-    load_student,
-    shared_backbone,
-    training_seconds,
-)
+from ..train import Trainer, build_segmenter, load_student, shared_backbone
 
 # %% auto #0
 __all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
