@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from .io import DearliError, seeded
+from .process import full_precision
 
 # %% auto #0
-__all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'pair_costs',
+__all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'WholeBatch', 'pair_costs',
            'MatchedPairs', 'hungarian_match', 'StagePrediction', 'StagedPrediction', 'match_labels', 'match_costs',
-           'uncertain_points', 'label_points', 'mask_terms', 'class_term', 'count_segments', 'check_targets',
-           'pad_targets', 'drop_empty', 'BatchTargets', 'pool_targets', 'stage_terms', 'Criterion', 'name_terms']
+           'uncertain_points', 'label_points', 'mask_terms', 'class_term', 'check_targets', 'pad_targets', 'drop_empty',
+           'BatchTargets', 'pool_targets', 'stage_terms', 'matched_masks', 'points_of_part', 'Criterion', 'name_terms']
 
 # %% ../nbs/3-method/05_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,57 @@ def seeded_points(
         return torch.rand(shape, generator=generator, device=device)
 
     return draw
+
+# %% ../nbs/3-method/05_criterion.ipynb #ed2325ef
+@dataclass(frozen=True)
+class WholeBatch:
+    "Say how large the batch is of which the criterion sees a part, and where that part begins."
+
+    counts: Sequence[int]  # segments of every image of the batch
+    first: int = 0  # number of the first image of this part
+
+    @classmethod
+    def of(
+        cls,
+        targets: Targets,  # classes n and masks n H W per image
+    ) -> WholeBatch:
+        "Take the images that are here for all there are."
+        return cls([len(classes) for classes, _ in targets])
+
+    @property
+    def segments(self) -> float:  # at least 1
+        "Count the segments of the batch."
+        return max(float(sum(self.counts)), 1.0)
+
+    def here(
+        self,
+        images: int,  # how many are here
+    ) -> slice:
+        "Say which images of the batch are those of this part."
+        return slice(self.first, self.first + images)
+
+    def pairs(
+        self,
+        queries: int,  # of every image
+        images: slice = slice(None),  # of the batch
+    ) -> int:
+        "Count the queries that get a segment."
+        return sum(min(n, queries) for n in self.counts[images])
+
+    def class_share(
+        self,
+        queries: int,  # of every image
+        images: slice,  # of the batch
+        no_object: float,  # weight of a query without a segment; one with a segment has 1
+    ) -> float:  # 1 if these are all images
+        "Compute the share that some images have of the weights of all queries."
+
+        def weight(part: slice) -> float:
+            paired = self.pairs(queries, part)
+            return paired + no_object * (queries * len(self.counts[part]) - paired)
+
+        total = weight(slice(None))
+        return weight(images) / total if total else 1.0
 
 # %% ../nbs/3-method/05_criterion.ipynb #36e24529
 def pair_costs(
@@ -176,11 +228,13 @@ def match_costs(
     targets: Targets,  # classes n and masks n H W per image
     points: Points,  # source of random points
     cfg: CriterionConfig,  # weights and number of points
+    whole: WholeBatch | None = None,  # batch of which these images are a part; None: they are all
 ) -> Float[Tensor, "s b q n"]:  # padded to the largest n
     "Compute the matching costs of all stages and images."
-    shape, images = (1, cfg.points, 2), range(len(targets))
+    whole = whole or WholeBatch.of(targets)
+    shape, images = (1, cfg.points, 2), range(len(whole.counts))
     draws = [[points(f"stage{s}/match/image{b}", shape) for b in images] for s in range(len(stages))]
-    where = torch.stack([torch.cat(of_stage) for of_stage in draws])
+    where = torch.stack([torch.cat(of_stage[whole.here(len(targets))]) for of_stage in draws])
     classes, labels = match_labels(targets, where)
     costs = []
     for stage, place, label in zip(stages, where, labels):
@@ -195,13 +249,16 @@ def uncertain_points(
     points: Points,  # source of random points
     tag: str,  # prefix of the two draws, such as 'stage9'
     cfg: CriterionConfig,  # number and shares of points
+    before: int = 0,  # masks of the whole batch before these
+    masks: int | None = None,  # masks of the whole batch; None: these are all
 ) -> Float[Tensor, "m p 2"]:  # points per mask
     "Choose the points where the mask logit is nearest to zero, and a share of uniform ones."
     m, keep = len(logits), int(cfg.points * cfg.importance)
-    draws = points(f"{tag}/oversample", (m, int(cfg.points * cfg.oversample), 2))
+    every, here = m if masks is None else masks, slice(before, before + m)
+    draws = points(f"{tag}/oversample", (every, int(cfg.points * cfg.oversample), 2))[here]
     doubt = sample_points(logits, draws)[:, 0].abs()
     nearest = doubt.topk(keep, largest=False, sorted=False).indices
-    rest = points(f"{tag}/rest", (m, cfg.points - keep, 2))
+    rest = points(f"{tag}/rest", (every, cfg.points - keep, 2))[here]
     return torch.cat([draws.gather(1, nearest[..., None].expand(-1, -1, 2)), rest], 1)
 
 # %% ../nbs/3-method/05_criterion.ipynb #038fe549
@@ -244,19 +301,6 @@ def class_term(
     weight[none] = no_object
     return F.cross_entropy(class_logits.flatten(0, 1), goal.flatten(), weight)
 
-# %% ../nbs/3-method/05_criterion.ipynb #2bc3fa4d
-def count_segments(
-    targets: Targets,  # classes n and masks n H W per image
-    device: torch.device,  # device of the collective
-) -> float | Tensor:  # at least 1
-    "Count the segments of the batch, averaged over processes."
-    n = float(sum(len(c) for c, _ in targets))
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return max(n, 1.0)
-    total = torch.tensor(n, device=device)
-    torch.distributed.all_reduce(total)
-    return (total / torch.distributed.get_world_size()).clamp(min=1)
-
 # %% ../nbs/3-method/05_criterion.ipynb #ba03cb12
 def check_targets(
     prediction: StagePrediction,  # whose number of images counts
@@ -294,12 +338,11 @@ def drop_empty(
 # %% ../nbs/3-method/05_criterion.ipynb #5ea42c92
 @dataclass(frozen=True)
 class BatchTargets:
-    "Hold the segments of a whole batch."
+    "Hold the segments of several images."
 
     classes: Int[Tensor, "n"]  # class of every segment
     masks: Bool[Tensor, "n h w"]  # masks in the padded frame
     first: Int[Tensor, "b"]  # row of the first segment of every image
-    count: float | Tensor  # segments in the batch, averaged over processes, at least 1
 
 
 def pool_targets(
@@ -309,28 +352,54 @@ def pool_targets(
     "Lay the segments of all images end to end."
     classes, masks = (torch.cat(parts) for parts in zip(*targets))
     ends = torch.tensor([0, *(len(c) for c, _ in targets)]).cumsum(0)
-    return BatchTargets(classes, masks, ends[:-1].to(device), count_segments(targets, device))
+    return BatchTargets(classes, masks, ends[:-1].to(device))
 
 # %% ../nbs/3-method/05_criterion.ipynb #d45a7956
 def stage_terms(
     x: StagePrediction,  # prediction of one stage
     match: MatchedPairs,  # its pairs
-    pool: BatchTargets,  # segments of the batch
+    pool: BatchTargets,  # segments of these images
     points: Points,  # source of random points
     tag: str,  # prefix of the draws, such as 'stage9'
     cfg: CriterionConfig,  # weights and sampling
+    whole: WholeBatch,  # of which these images are a part
 ) -> Float[Tensor, "3"]:  # class, mask and dice, unweighted
-    "Compute the unweighted terms of one decoder stage."
+    "Compute the unweighted terms of one decoder stage; those of all parts of a batch add up."
+    images, queries = x.class_logits.shape[:2]
     rows = pool.first[match.image] + match.target
     label = class_term(x.class_logits.float(), match, pool.classes[rows], cfg.no_object)
+    label = label * whole.class_share(queries, whole.here(images), cfg.no_object)
+    picked = matched_masks(x, match)
+    where = points_of_part(picked, queries, points, tag, cfg, whole)
     if not len(rows):
         nothing = x.mask_logits.sum() * 0.0  # keeps the mask branch in the graph
         return torch.stack([label, nothing, nothing])
-    pairs = match.image * x.mask_logits.shape[1] + match.query
-    picked = x.mask_logits.flatten(0, 1).index_select(0, pairs)[:, None].float()
-    where = uncertain_points(picked, points, tag, cfg)
     bce, dice = mask_terms(sample_points(picked, where)[:, 0], label_points(pool.masks, rows, where))
-    return torch.stack([label, bce / pool.count, dice / pool.count])
+    return torch.stack([label, bce / whole.segments, dice / whole.segments])
+
+
+def matched_masks(
+    x: StagePrediction,  # prediction of one stage
+    match: MatchedPairs,  # its pairs
+) -> Float[Tensor, "m 1 h w"]:
+    "Select the mask logits of the matched queries, in full precision."
+    rows = match.image * x.mask_logits.shape[1] + match.query
+    return x.mask_logits.flatten(0, 1).index_select(0, rows)[:, None].float()
+
+
+def points_of_part(
+    logits: Float[Tensor, "m 1 h w"],  # mask logits of the matched queries that are here
+    queries: int,  # of every image
+    points: Points,  # source of random points
+    tag: str,  # prefix of the draws, such as 'stage9'
+    cfg: CriterionConfig,  # number and shares of points
+    whole: WholeBatch,  # of which these images are a part
+) -> Float[Tensor, "m p 2"]:  # points per mask
+    "Choose points from the draws for the whole batch, which are made in every part, also without a mask."
+    before, masks = whole.pairs(queries, slice(whole.first)), whole.pairs(queries)
+    if not masks:
+        return logits.new_zeros(0, cfg.points, 2)
+    return uncertain_points(logits, points, tag, cfg, before, masks)
 
 # %% ../nbs/3-method/05_criterion.ipynb #3001d4a7
 class Criterion:
@@ -351,10 +420,11 @@ class Criterion:
         prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
         targets: Targets,  # per image classes n and masks n H W in the padded frame
         points: Points | None = None,  # source of points, uniform by default
+        whole: WholeBatch | None = None,  # batch of which these images are a part; None: they are all
     ) -> list[MatchedPairs]:  # one per stage
         "Pair queries and segments in every stage. Raises DearliError if a cost is not finite."
         points = points or uniform_points(prediction.class_logits.device)
-        costs = match_costs(self.stages(prediction), targets, points, self.cfg)
+        costs = match_costs(self.stages(prediction), targets, points, self.cfg, whole)
         return hungarian_match(costs, [len(c) for c, _ in targets])
 
     def __call__(
@@ -362,15 +432,16 @@ class Criterion:
         prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
         targets: Targets,  # per image classes n and masks n H W in the padded frame
         points: Points | None = None,  # source of points, uniform by default
+        whole: WholeBatch | None = None,  # batch of which these images are a part; None: they are all
     ) -> dict[str, Tensor]:  # weighted 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
         "Compute the weighted terms of all stages and their sum. Raises DearliError if a cost is not finite."
         check_targets(prediction, targets)
         device, stages = prediction.class_logits.device, self.stages(prediction)
-        points = points or uniform_points(device)
-        with torch.autocast(device.type, enabled=False):
-            pool, pairs = pool_targets(targets, device), self.match(prediction, targets, points)
-            staged = enumerate(zip(stages, pairs))
-            terms = [stage_terms(x, m, pool, points, f"stage{s}", self.cfg) for s, (x, m) in staged]
+        points, whole, terms = points or uniform_points(device), whole or WholeBatch.of(targets), []
+        with full_precision(device):
+            pool, pairs = pool_targets(targets, device), self.match(prediction, targets, points, whole)
+            for s, (stage, match) in enumerate(zip(stages, pairs)):
+                terms.append(stage_terms(stage, match, pool, points, f"stage{s}", self.cfg, whole))
         weights = terms[0].new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
         weighted = torch.stack(terms) * weights
         return {**name_terms(weighted), "total": weighted.sum()}
