@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,8 +21,9 @@ from ..images import Example, partition
 
 # %% auto #0
 __all__ = ['Polygons', 'SILHOUETTES', 'TEXTURES', 'NOISES', 'SYNONYMS', 'PALETTE', 'SHAPES', 'THINGS', 'STUFF', 'FREQUENCY',
-           'UNIFORM', 'FRAMES', 'KINDS', 'silhouette', 'texture', 'ShapesConfig', 'Scene', 'scene', 'picture',
-           'ShapesScenes', 'shapes_partition']
+           'UNIFORM', 'FRAMES', 'Settings', 'Draw', 'KINDS', 'silhouette', 'texture', 'long_tail', 'ShapesConfig',
+           'Scene', 'stuff_regions', 'shades', 'place_thing', 'Drawing', 'draw_things', 'light_up', 'write_caption',
+           'find_weights', 'finish', 'scene', 'ground_truth', 'close_up', 'picture', 'ShapesScenes', 'shapes_partition']
 
 # %% ../../nbs/2-world/01_scenes.ipynb #2a8ce890
 Polygons = list[tuple[np.ndarray, int]]  # corners (n, 2) as x, y; 1 paints, 0 cuts out
@@ -224,23 +226,10 @@ SYNONYMS = {
     "gravel": ("pebbles",),
     "clouds": ("fog",),
 }
-PALETTE = np.array(
-    [
-        (214, 39, 40),
-        (255, 127, 14),
-        (240, 210, 40),
-        (120, 190, 50),
-        (30, 130, 60),
-        (40, 190, 180),
-        (40, 130, 220),
-        (35, 50, 140),
-        (140, 70, 190),
-        (235, 120, 190),
-        (130, 80, 50),
-        (235, 235, 225),
-    ],
-    np.float32,
-)
+PALETTE = _corners(
+    "214 39 40, 255 127 14, 240 210 40, 120 190 50, 30 130 60, 40 190 180, "
+    "40 130 220, 35 50 140, 140 70 190, 235 120 190, 130 80 50, 235 235 225"
+).astype(np.float32)
 
 
 def _taxonomy() -> Taxonomy:
@@ -251,7 +240,7 @@ def _taxonomy() -> Taxonomy:
     return Taxonomy("shapes", tuple(categories))
 
 
-def _long_tail(n: int, ratio: float, seed: int) -> np.ndarray:
+def long_tail(n: int, ratio: float, seed: int) -> np.ndarray:
     "Shuffle geometric weights whose smallest is 1/ratio of the largest."
     weights = ratio ** -(np.arange(n) / (n - 1))
     return np.random.default_rng(seed).permutation(weights / weights.sum())
@@ -259,7 +248,7 @@ def _long_tail(n: int, ratio: float, seed: int) -> np.ndarray:
 
 SHAPES = _taxonomy()
 THINGS, STUFF = tuple(SILHOUETTES), (*TEXTURES, *NOISES)
-FREQUENCY = {"thing": _long_tail(16, 15.0, 1), "stuff": _long_tail(8, 5.0, 2)}
+FREQUENCY = {"thing": long_tail(16, 15.0, 1), "stuff": long_tail(8, 5.0, 2)}
 UNIFORM = {"thing": np.full(16, 1 / 16), "stuff": np.full(8, 1 / 8)}
 
 # %% ../../nbs/2-world/01_scenes.ipynb #b79d8ae7
@@ -294,7 +283,7 @@ class Scene:
     caption: str  # one sentence that names classes
 
 # %% ../../nbs/2-world/01_scenes.ipynb #ba428d9d
-def _regions(rng: np.random.Generator, cfg: ShapesConfig) -> np.ndarray:
+def stuff_regions(rng: np.random.Generator, cfg: ShapesConfig) -> np.ndarray:
     "Split the square by a wavy line into one or two stuff regions, numbered from 0."
     s = cfg.size
     if rng.integers(cfg.regions) == 0:
@@ -306,7 +295,7 @@ def _regions(rng: np.random.Generator, cfg: ShapesConfig) -> np.ndarray:
     return (waved > rng.uniform(-0.18, 0.18)).astype(np.int32)
 
 
-def _shades(rng: np.random.Generator, tint: int) -> tuple[np.ndarray, np.ndarray]:
+def shades(rng: np.random.Generator, tint: int) -> tuple[np.ndarray, np.ndarray]:
     "Draw two shades of a muted colour, the second darker or lighter than the first."
     base = 0.5 * PALETTE[tint] + 0.5 * rng.uniform(90, 170)
     if rng.random() < 0.5:
@@ -318,7 +307,7 @@ def _paint_stuff(
     rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[int], set[int]]:
     "Paint the background; returns image, region map, class per region and the palette entries in use."
-    regions = _regions(rng, cfg)
+    regions = stuff_regions(rng, cfg)
     n = int(regions.max()) + 1
     kinds = rng.choice(len(STUFF), n, replace=False, p=weights).tolist()
     tints = rng.choice(len(PALETTE), n, replace=False).tolist()
@@ -331,7 +320,7 @@ def _paint_stuff(
 
 def _paint_region(rng: np.random.Generator, cfg: ShapesConfig, kind: int, tint: int) -> np.ndarray:
     "Mix two shades by a texture, or give the first one alone if the background is plain."
-    base, other = _shades(rng, tint)
+    base, other = shades(rng, tint)
     if cfg.plain:
         return base
     return base + (other - base) * texture(STUFF[kind], cfg.size, rng, 12 * cfg.unit)[..., None]
@@ -349,27 +338,25 @@ def _second_part(rng: np.random.Generator, mask: np.ndarray, centre: np.ndarray,
     return mask & (np.abs(along - rng.uniform(-0.2, 0.2) * scale) < 0.13 * scale)
 
 
-def _place(
-    rng: np.random.Generator,
-    cfg: ShapesConfig,
-    name: str,
-    scale: float,
-    ids: np.ndarray,
-    areas: dict[int, int],
-) -> tuple[np.ndarray, np.ndarray] | None:
+def place_thing(
+    rng: np.random.Generator,  # draws centre, rotation and mirroring
+    cfg: ShapesConfig,  # how to draw
+    name: str,  # class of the thing
+    scale: float,  # its longer side in pixels
+    drawing: Drawing,  # things so far
+) -> tuple[np.ndarray, np.ndarray] | None:  # mask and centre
     "Find mask and centre of a thing that hides no earlier thing too much; None after eight tries."
     for _ in range(8):
         centre = rng.uniform(0.42 * scale, cfg.size - 0.42 * scale, 2)
         angle, flip = rng.uniform(-cfg.tilt, cfg.tilt), rng.random() < 0.5
         mask = silhouette(name, cfg.size, tuple(centre), scale, angle, flip)
-        left = np.bincount(ids[~mask & (ids > 0)], minlength=max(areas, default=0) + 1)
-        if all(left[i] >= (1 - cfg.hidden) * area for i, area in areas.items()):
+        if drawing.leaves_enough(mask, cfg.hidden):
             return mask, centre
     return None
 
 # %% ../../nbs/2-world/01_scenes.ipynb #bbb9e3cf
 @dataclass
-class _Drawing:
+class Drawing:
     "A scene while its things are drawn."
 
     image: np.ndarray  # float32 (h, w, 3)
@@ -381,10 +368,19 @@ class _Drawing:
     sizes: list[float] = field(default_factory=list)  # of the things, in pixels of a 128-pixel scene
 
     @classmethod
-    def on(cls, image: np.ndarray, used: set[int]) -> _Drawing:
-        "Start on a background."
+    def on(cls, image: np.ndarray, used: set[int]) -> Self:
+        "Start a drawing on a background."
         empty = np.zeros(image.shape[:2], np.int32)
         return cls(image, used, empty, empty.copy())
+
+    def leaves_enough(
+        self,
+        mask: np.ndarray,  # of a new thing
+        hidden: float,  # greatest part of a thing that may be hidden
+    ) -> bool:
+        "Tell whether enough of every earlier thing stays visible beside a new one."
+        left = np.bincount(self.ids[~mask & (self.ids > 0)], minlength=max(self.areas, default=0) + 1)
+        return all(left[i] >= (1 - hidden) * area for i, area in self.areas.items())
 
     def add(self, rng: np.random.Generator, mask: np.ndarray, band: np.ndarray) -> None:
         "Paint a thing and its second part in two colours that the background does not have."
@@ -398,16 +394,21 @@ class _Drawing:
         self.ids[mask], self.areas[number] = number, int(mask.sum())
 
 
-def _paint_things(
-    rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray, image: np.ndarray, used: set[int]
-) -> _Drawing:
-    "Draw things onto `image`, larger ones first."
+def draw_things(rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray) -> list[tuple[int, float]]:
+    "Draw classes of things and their longer sides in pixels, larger ones first."
     n = int(rng.integers(cfg.things[0], cfg.things[1] + 1))
     kinds = rng.choice(len(THINGS), n, p=weights).tolist()
-    scales = (np.sort(rng.uniform(*cfg.scale, n))[::-1] * cfg.unit).tolist()
-    drawing = _Drawing.on(image, used)
-    for kind, scale in zip(kinds, scales):
-        placed = _place(rng, cfg, THINGS[kind], scale, drawing.ids, drawing.areas)
+    scales = np.sort(rng.uniform(*cfg.scale, n))[::-1] * cfg.unit
+    return list(zip(kinds, scales.tolist()))
+
+
+def _paint_things(
+    rng: np.random.Generator, cfg: ShapesConfig, weights: np.ndarray, image: np.ndarray, used: set[int]
+) -> Drawing:
+    "Draw things onto `image`, larger ones first."
+    drawing = Drawing.on(image, used)
+    for kind, scale in draw_things(rng, cfg, weights):
+        placed = place_thing(rng, cfg, THINGS[kind], scale, drawing)
         if placed is None:
             continue
         mask, centre = placed
@@ -417,7 +418,7 @@ def _paint_things(
     return drawing
 
 
-def _light(rng: np.random.Generator, cfg: ShapesConfig, image: np.ndarray) -> Tensor:
+def light_up(rng: np.random.Generator, cfg: ShapesConfig, image: np.ndarray) -> Tensor:
     "Add a lighting gradient and pixel noise; returns uint8 (3, h, w)."
     line = np.linspace(-1, 1, cfg.size, dtype=np.float32)
     gx, gy = rng.uniform(-cfg.light, cfg.light, 2).astype(np.float32)
@@ -451,7 +452,7 @@ def _phrase(rng: np.random.Generator, index: int, size: float | None = None) -> 
     return ("an " if word[0] in "aeiou" or word.startswith("hour") else "a ") + word
 
 
-def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], stuff: list[int]) -> str:
+def write_caption(rng: np.random.Generator, things: list[int], sizes: list[float], stuff: list[int]) -> str:
     "Write a caption that names the classes of a picture."
     front = [_phrase(rng, c, s) for c, s in zip(things, sizes)]
     back = [_phrase(rng, c) for c in stuff]
@@ -463,13 +464,31 @@ def _caption(rng: np.random.Generator, things: list[int], sizes: list[float], st
     return f"{text}." if rng.random() < 0.3 else text
 
 # %% ../../nbs/2-world/01_scenes.ipynb #ea1e0296
-def _weights(classes: str) -> dict[str, np.ndarray]:
-    "Look up class frequencies by name."
-    if classes == "long-tail":
-        return FREQUENCY
-    if classes == "uniform":
-        return UNIFORM
-    raise DearliError(f"class frequencies '{classes}' are unknown: use 'long-tail' or 'uniform'.")
+def find_weights(classes: str, tails: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    "Look up class frequencies by name. Raises DearliError for another name."
+    known = {"long-tail": tails, "uniform": UNIFORM}
+    if classes not in known:
+        raise DearliError(f"class frequencies '{classes}' are unknown: use 'long-tail' or 'uniform'.")
+    return known[classes]
+
+
+def finish(
+    rng: np.random.Generator,  # draws light, noise and caption
+    cfg: ShapesConfig,  # how to draw
+    drawing: Drawing,  # with all its things
+    stuff: list[int],  # classes of the regions; none for a plain background
+    regions: np.ndarray,  # region of every pixel, from 0
+    pieces: np.ndarray,  # one-coloured piece of the background of every pixel, from 0
+    painted: int,  # parts of things
+) -> Scene:
+    "Number what no thing covers, light the picture and describe it."
+    ids, parts, things = drawing.ids, drawing.parts, drawing.classes
+    bare = ids == 0
+    if stuff:
+        ids[bare] = regions[bare] + len(things) + 1
+    parts[bare] = pieces[bare] + painted + 1
+    lit, truth = light_up(rng, cfg, drawing.image), ground_truth(ids, [*things, *stuff])
+    return Scene(lit, truth, torch.from_numpy(parts), write_caption(rng, things, drawing.sizes, stuff))
 
 
 def scene(
@@ -478,21 +497,14 @@ def scene(
     classes: str = "long-tail",  # 'long-tail' as in the study, or 'uniform'
 ) -> Scene:
     "Draw one labelled scene, the same for the same seed. Raises `DearliError` on an unknown frequency."
-    words, weights = seed if isinstance(seed, tuple) else (seed,), _weights(classes)
+    words, weights = seed if isinstance(seed, tuple) else (seed,), find_weights(classes, FREQUENCY)
     rng = np_rng("shapes", *words)
     image, regions, stuff, used = _paint_stuff(rng, cfg, weights["stuff"])
     drawing = _paint_things(rng, cfg, weights["thing"], image, used)
-    ids, parts, things = drawing.ids, drawing.parts, drawing.classes
-    bare = ids == 0
-    if stuff:
-        ids[bare] = regions[bare] + len(things) + 1
-    parts[bare] = regions[bare] + 2 * len(things) + 1
-    lit = _light(rng, cfg, drawing.image)
-    panoptic = _panoptic(ids, [*things, *stuff])
-    return Scene(lit, panoptic, torch.from_numpy(parts), _caption(rng, things, drawing.sizes, stuff))
+    return finish(rng, cfg, drawing, stuff, regions, regions, 2 * len(drawing.classes))
 
 
-def _panoptic(ids: np.ndarray, classes: list[int]) -> Panoptic:
+def ground_truth(ids: np.ndarray, classes: list[int]) -> Panoptic:
     "Make the ground truth of an id map whose segment i has the i-th class, counted from 1."
     found = np.unique(ids[ids > 0]).astype(np.int64)
     category = torch.tensor([0, *classes])[found]
@@ -500,10 +512,12 @@ def _panoptic(ids: np.ndarray, classes: list[int]) -> Panoptic:
     return Panoptic(torch.from_numpy(ids), segments)
 
 # %% ../../nbs/2-world/01_scenes.ipynb #3176962d
+Settings = TypeVar("Settings", bound=ShapesConfig)
+Draw = Callable[..., Scene]  # seed, settings and class frequencies -> scene
 KINDS = ("product", "object", "texture", "scene")
 
 
-def _close(cfg: ShapesConfig, scale: float, plain: bool) -> ShapesConfig:
+def close_up(cfg: Settings, scale: float, plain: bool) -> Settings:
     "Make the settings of a close-up of one thing, its side a multiple of an eighth of the scene's."
     side = cfg.size // 8 * int(np.ceil(1.05 * scale * cfg.zoom / 16))
     return replace(
@@ -521,6 +535,7 @@ def picture(
     seed: int | tuple,  # as in `scene`, but from a separate stream
     cfg: ShapesConfig = ShapesConfig(),  # how to draw; close-ups are smaller
     kind: str = "scene",  # 'product' and 'object' are close-ups
+    draw: Draw = scene,  # of which world
 ) -> tuple[UInt8[Tensor, "3 h w"], str]:  # image and caption
     "Draw one captioned picture. Raises `DearliError` on an unknown kind."
     if kind not in KINDS:
@@ -529,8 +544,8 @@ def picture(
     if kind == "texture":
         cfg = replace(cfg, regions=1, things=(0, 0))
     elif kind != "scene":
-        cfg = _close(cfg, float(np_rng("size", *seed).uniform(*cfg.scale)), kind == "product")
-    s = scene(seed, cfg, "uniform")
+        cfg = close_up(cfg, float(np_rng("size", *seed).uniform(*cfg.scale)), kind == "product")
+    s = draw(seed, cfg, "uniform")
     return s.image, s.caption
 
 # %% ../../nbs/2-world/01_scenes.ipynb #9959f67b
@@ -545,9 +560,10 @@ class ShapesScenes:
         labelled: bool = True,  # give the truth?
         keep: int = 2048,  # scenes to keep in memory; 0 draws anew each time
         classes: str = "long-tail",  # or `uniform`, see `scene`
+        draw: Draw = scene,  # of which world
     ):
         self.seeds, self.cfg, self.split = seeds, cfg, split
-        self.labelled, self.keep, self.classes = labelled, keep, classes
+        self.labelled, self.keep, self.classes, self.draw = labelled, keep, classes, draw
         self.taxonomy, self.name = SHAPES, f"shapes-{split}"
         self.names = [f"{split}-{seed:05d}" for seed in seeds]
         self._kept: dict[int, Example] = {}
@@ -568,7 +584,7 @@ class ShapesScenes:
         seed = self.seeds[i]
         if seed in self._kept:
             return self._kept[seed]
-        s = scene((self.split, seed), self.cfg, self.classes)
+        s = self.draw((self.split, seed), self.cfg, self.classes)
         example = Example(s.image, s.panoptic if self.labelled else None, self.names[i])
         if len(self._kept) < self.keep:
             self._kept[seed] = example
