@@ -5,13 +5,15 @@
 # %% ../nbs/1-ground/01_io.ipynb #758d60a2
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import tempfile
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -20,6 +22,7 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -27,8 +30,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'write_json', 'read_json', 'append_jsonl',
-           'read_jsonl', 'inside', 'save_tensors', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
+__all__ = ['CHECKSUM', 'DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep', 'is_alive',
+           'write_json', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'save_tensors', 'checksum',
+           'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
@@ -78,26 +82,81 @@ def shared(
 def atomic_write(
     path: str | Path,  # final place; its folder is made if missing
     mode: str = "w",  # `w` text (UTF-8) or `wb` bytes
+    durable: bool = True,  # wait for the disk; not needed where whoever reads compares sizes
 ) -> Iterator[typing.IO]:  # the open file, for a `with`
     "Write a file that appears complete or not at all."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".tmp")
     try:
         with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as f:
             yield f
-        _publish(name, path)
+        publish(name, path, durable)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def _publish(temporary: str | Path, path: Path) -> None:
-    "Move a finished file to its place, as readable as any new file."
+def _prefix(path: Path) -> str:
+    "Name the process that writes a temporary file, and its machine."
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+    return f".{path.name[:80]}.{machine}-{os.getpid()}."
+
+
+def publish(
+    temporary: str | Path,  # a finished file in the same folder
+    path: Path,  # its final place
+    durable: bool = True,  # wait for the disk
+) -> None:
+    "Move a finished file to its place, safe from a power cut and as readable as any new file."
     mask = os.umask(0)
     os.umask(mask)
     os.chmod(temporary, 0o666 & ~mask)  # temporary files are private; a result should not be
+    if durable:
+        _to_disk(temporary)
     os.replace(temporary, path)
+    if durable:
+        _to_disk(path.parent)
+
+
+def _to_disk(path: str | Path) -> None:
+    "Wait until a file, or the names in a folder, are on the disk."
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as e:
+        if e.errno != errno.EINVAL:  # such as a folder on a network drive
+            raise
+    finally:
+        os.close(handle)
+
+
+def sweep(
+    folder: str | Path,  # whose files are looked at, and those of its subfolders
+) -> list[Path]:  # what was removed
+    "Remove the temporary files that dead processes of this machine left in a folder."
+    found, mine = [], _prefix(Path()).split("-")[0].strip(".")
+    for path in Path(folder).rglob(".*.tmp"):
+        machine, dash, process = path.name.split(".")[-3].partition("-")
+        if dash and machine == mine and process.isdigit() and not is_alive(int(process)):
+            path.unlink(missing_ok=True)
+            found.append(path)
+    return found
+
+
+def is_alive(
+    process: int,  # its number on this machine
+) -> bool:
+    "Return whether a process of this machine is still there; one that only waits to be buried is not."
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
 
 # %% ../nbs/1-ground/01_io.ipynb #61350bd8
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -184,22 +243,53 @@ def save_tensors(
     path: str | Path,  # final place
     tensors: dict[str, Tensor],  # on any device; saved as they are, made contiguous
     metadata: dict[str, str] | None = None,  # strings that travel along
+    check: Callable[[Path], object] | None = None,  # reads the written file before it gets its name
 ) -> None:
     "Save tensors as safetensors, complete or not at all. Raises DearliError if they cannot be written."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{_prefix(path)}tensors.tmp")
     # clone: safetensors refuses tensors that share memory (tied or sliced weights)
     flat = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     try:
-        save_file(flat, str(temporary), metadata=metadata or {})
-        _publish(temporary, path)
+        save_file(flat, str(temporary), metadata={**(metadata or {}), CHECKSUM: checksum(flat)})
+        _sort_header(temporary)
+        if check is not None:
+            check(temporary)
+        publish(temporary, path)
     except SafetensorError as e:
         raise DearliError(
             f"{path} cannot be written ({e}): free some space, or choose another folder."
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+CHECKSUM = "sha256"  # among the strings of a file
+
+
+def checksum(
+    tensors: dict[str, Tensor],  # on the host
+) -> str:  # 64 hexadecimal digits
+    "Return the SHA-256 of names, shapes, types and bytes of tensors, in the order of their names."
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def _sort_header(path: Path) -> None:
+    "Write the strings of a safetensors file in the order of their names; the library shuffles them."
+    with open(path, "rb+") as f:
+        size = int.from_bytes(f.read(8), "little")
+        header = json.loads(f.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= size:
+            f.seek(8)
+            f.write(text.ljust(size))
 
 
 def load_tensors(
@@ -210,12 +300,15 @@ def load_tensors(
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the path.")
     try:
-        with safe_open(str(path), "pt", device=str(device)) as f:
-            return {k: f.get_tensor(k) for k in f.keys()}, dict(f.metadata() or {})
+        with safe_open(str(path), "pt", device="cpu") as f:
+            tensors, metadata = {k: f.get_tensor(k) for k in f.keys()}, dict(f.metadata() or {})
     except (SafetensorError, OSError) as e:
         raise DearliError(
             f"{path} is not a complete safetensors file ({e}): copy or download it again."
         ) from None
+    if metadata.pop(CHECKSUM, None) not in (None, checksum(tensors)):
+        raise DearliError(f"{path} is damaged, its checksum is another one: copy or download it again.")
+    return {k: v.to(device) for k, v in tensors.items()}, metadata
 
 # %% ../nbs/1-ground/01_io.ipynb #66e7412c
 _T = typing.TypeVar("_T")

@@ -32,7 +32,7 @@ from .data.datafile import Data, Labels, open_data, open_labels, read_data_file
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluation import evaluate, segment
 from .images import Part
-from .io import DearliError, read_json, to_dict, write_json
+from .io import DearliError, read_json, sweep, to_dict, write_json
 from .model import DecoderSizes, SegmenterConfig, load_decoder
 from .run_folder import is_finished, training_seconds
 from .show import Drawing, side_by_side
@@ -294,6 +294,7 @@ def compare_project(
 ) -> list[dict]:  # records
     "Train with labels only and with the unlabelled rest, for every seed, and record both, once."
     runs, records = Path(runs), []
+    sweep(runs / "records")
     require(file, progress=progress)
     for seed in seeds:
         part = runs / f"s{seed}.txt"

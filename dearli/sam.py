@@ -31,6 +31,7 @@ from dearli.io import (
     load_tensors,
     read_json,
     save_tensors,
+    sweep,
     to_dict,
     write_json,
 )
@@ -444,6 +445,7 @@ def parts_of(
 def _settled(folder: Path, sam: Sam, cfg: SamConfig) -> None:
     "Store the settings beside the masks, or refuse to mix different ones."
     settings = {"sam": getattr(sam, "source", "unnamed"), **to_dict(cfg)}
+    sweep(folder)
     if not (folder / "sam.json").exists():
         write_json(folder / "sam.json", settings)
         return

@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
-from ..io import DearliError, atomic_write, read_json, write_json
+from ..io import DearliError, atomic_write, publish, read_json, sweep, write_json
 
 # %% auto #0
 __all__ = ['Archive', 'checksum', 'verify_archive', 'download', 'unpack', 'fetch', 'count_files']
@@ -120,7 +120,7 @@ def download(
         part.unlink()
         what = f"{archive.url} sent a file with checksum {found}, expected {archive.checksum}"
         raise DearliError(f"{what}: it was deleted; try again or {archive.explain(folder)}.")
-    os.replace(part, target)
+    publish(part, target)
     verify_archive(target, archive)
     return target
 
@@ -257,6 +257,7 @@ def unpack(
         ]
         missing = _plan(path, into, members)
         into.mkdir(parents=True, exist_ok=True)
+        sweep(into)
         _check_space(into, sum(m.size for m in missing))
         for m in tqdm(missing, desc=f"unpack {path.name}", disable=not progress):
             _write(path, into / m.name, m, open_member)
@@ -289,7 +290,7 @@ def _plan(path: Path, into: Path, members: list[_Member]) -> list[_Member]:
 
 def _write(path: Path, target: Path, member: _Member, open_member: Callable) -> None:
     "Write one file, whole or not at all."
-    with atomic_write(target, "wb") as f, open_member(member.entry) as source:
+    with atomic_write(target, "wb", durable=False) as f, open_member(member.entry) as source:
         shutil.copyfileobj(source, f, 1 << 20)
         if f.tell() != member.size:
             raise DearliError(f"{path} is cut short at {member.name}: delete it and run the command again.")

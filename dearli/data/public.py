@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from .fetch import Archive, count_files, fetch, unpack
 from .sources import PanopticSource
 from ..io import DearliError, append_jsonl, atomic_write
-from ..io import nearest, np_rng, read_json, read_jsonl, write_json
+from ..io import nearest, np_rng, read_json, read_jsonl, sweep, write_json
 from ..panoptic import Panoptic, Segments, Taxonomy
 from ..panoptic import decode_ids, segments_info, write_png
 from .vocabularies import vocabulary
@@ -273,6 +273,7 @@ def _unfinished(final: Path, split: Split) -> Path:
 def _run_jobs(jobs: dict[str, Job], folder: Path, workers: int, bar: tqdm) -> dict[str, list[dict]]:
     "Run the jobs that the log of a folder does not list, and add them to it."
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     log = folder / "segments.jsonl"
     entries = read_jsonl(log) if log.exists() else []
     done = {e[1]["file_name"]: e for e in entries if (folder / e[1]["file_name"]).exists()}

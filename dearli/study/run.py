@@ -27,7 +27,7 @@ from dearli.config import (
     require_same,
 )
 from ..evaluation import evaluate
-from ..io import DearliError, read_json, to_dict, write_json
+from ..io import DearliError, read_json, sweep, to_dict, write_json
 from ..model import Segmenter, SegmenterConfig, load_decoder
 from ..run_folder import is_finished, training_seconds
 from .benchmarks import EMBEDDED, Benchmark
@@ -336,6 +336,7 @@ def run_study(
 ) -> list[dict]:  # records
     "Run rows × splits × seeds; what is recorded is read, what was cut off is resumed."
     splits = splits or bench.splits
+    sweep(options.get("results") or Path(options.get("runs", "runs/study")) / "records")
     for name in rows:
         bench.backbone_of(find_recipe(name))
     jobs = [(name, split, seed) for seed in seeds for split in splits for name in rows]
