@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -38,10 +39,10 @@ from dearli.io import (
 from .panoptic import SEGMENT, Panoptic, Taxonomy, size_of
 
 # %% auto #0
-__all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SamConfig', 'TinySam', 'TrunkStem', 'FineEncoder', 'FineDecoder',
-           'align_attention', 'tiny_sam', 'save_sam', 'load_sam', 'Masks', 'annotate', 'read_masks', 'segment', 'paint',
-           'iou_table', 'boundary_band', 'Agreement', 'agreement', 'parts_of', 'mask_file', 'label_images',
-           'AgnosticDataset']
+__all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SPEED', 'SamConfig', 'TinySam', 'TrunkStem', 'FineEncoder',
+           'FineDecoder', 'align_attention', 'tiny_sam', 'save_sam', 'load_sam', 'Masks', 'mask_record', 'MaskMaker',
+           'LibraryMasks', 'read_masks', 'segment', 'paint', 'iou_table', 'boundary_band', 'Agreement', 'agreement',
+           'parts_of', 'settings_file', 'mask_file', 'unfinished', 'label_images', 'AgnosticDataset']
 
 # %% ../nbs/3-method/09_sam.ipynb #161431ea
 @dataclass(frozen=True, kw_only=True)
@@ -326,30 +327,62 @@ class Masks:
         return len(self.masks)
 
 
-def annotate(
-    image: UInt8[Tensor, "3 h w"],  # RGB
-    sam: Sam,  # from `load_sam`
-    cfg: SamConfig = SamConfig(),  # how to prompt and filter
-    name: str = "",  # file name of the image
+def mask_record(
+    example: Example,  # an image and its name
+    annotations: Sequence[dict],  # of its masks
 ) -> dict:  # `image` and `annotations`, ready for JSON
-    "Segment one image into the record that is stored (COCO run-length codes)."
-    generator = SamAutomaticMaskGenerator(sam, **to_dict(cfg), output_mode="coco_rle")
-    found = generator.generate(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()))
-    stem, (h, w) = Path(name).stem, image.shape[1:]
-    kept = ("segmentation", "area", "predicted_iou", "stability_score", "crop_box", "point_coords")
+    "Return the record of one image that is stored."
+    stem, (h, w) = Path(example.name).stem, example.image.shape[1:]
     return {
         "image": {
             "image_id": int(stem) if stem.isdecimal() else stem,
-            "file_name": name,
+            "file_name": example.name,
             "height": h,
             "width": w,
         },
-        "annotations": [{"id": i + 1, **{k: a[k] for k in kept}} for i, a in enumerate(found)],
+        "annotations": [{"id": i + 1, **a} for i, a in enumerate(annotations)],
     }
 
 
+@runtime_checkable
+class MaskMaker(Protocol):
+    "Whatever finds class-agnostic masks in images, or knows those that another tool found."
+
+    @property
+    def settings(self) -> dict:
+        "Return what masks depend on: masks of different settings are never mixed."
+
+    def find(self, examples: Sequence[Example]) -> list[list[dict]]:
+        "Return the annotations of every image: run lengths, area and two scores."
+
+
+class LibraryMasks:
+    "Make masks with the generator of the segment-anything library."
+
+    kept = ("segmentation", "area", "predicted_iou", "stability_score", "crop_box", "point_coords")
+
+    def __init__(
+        self,
+        sam: Sam,  # from `load_sam`
+        cfg: SamConfig = SamConfig(),  # how to prompt and filter
+    ):
+        self.generator = SamAutomaticMaskGenerator(sam, **to_dict(cfg), output_mode="coco_rle")
+        self.settings = {"sam": getattr(sam, "source", "unnamed"), **to_dict(cfg)}
+
+    def find(
+        self,
+        examples: Sequence[Example],  # one after another
+    ) -> list[list[dict]]:  # annotations of every image
+        "Find masks; images without any get an empty list."
+        found = []
+        for e in examples:
+            pixels = np.ascontiguousarray(e.image.permute(1, 2, 0).cpu().numpy())
+            found.append([{k: a[k] for k in self.kept} for a in self.generator.generate(pixels)])
+        return found
+
+
 def read_masks(
-    record: dict | str | Path,  # from `annotate`, or the JSON file of one
+    record: dict | str | Path,  # from `mask_record`, or the JSON file of one
 ) -> Masks:
     "Decode the masks of one record. Raises `DearliError` if the file is not such a record."
     value = record if isinstance(record, dict) else read_json(record)
@@ -358,9 +391,7 @@ def read_masks(
         stack = rle.decode([a["segmentation"] for a in notes]) if notes else np.zeros((*size, 0), np.uint8)
         scores = [torch.tensor([a[k] for a in notes]) for k in ("predicted_iou", "stability_score")]
     except (KeyError, TypeError):
-        raise DearliError(
-            f"{record} is not a file of SAM masks: make it with dearli.sam.label_images."
-        ) from None
+        raise DearliError(f"{record} is not a file of masks: make it again with `dearli masks`.") from None
     return Masks(torch.from_numpy(stack).permute(2, 0, 1).bool().contiguous(), *scores)
 
 
@@ -370,7 +401,8 @@ def segment(
     cfg: SamConfig = SamConfig(),  # how to prompt and filter
 ) -> Masks:
     "Find class-agnostic masks of one image."
-    return read_masks(annotate(image, sam, cfg))
+    example = Example(image)
+    return read_masks(mask_record(example, LibraryMasks(sam, cfg).find([example])[0]))
 
 # %% ../nbs/3-method/09_sam.ipynb #aa77c0b1
 AGNOSTIC = Taxonomy("sam", (SEGMENT,))  # the classes of the warm-up
@@ -442,18 +474,29 @@ def parts_of(
     return parts[None] == numbers[numbers > 0][:, None, None]
 
 # %% ../nbs/3-method/09_sam.ipynb #28b5ef09
-def _settled(folder: Path, sam: Sam, cfg: SamConfig) -> None:
+SPEED = ("points_per_batch",)  # settings that no mask depends on
+
+
+def settings_file(
+    folder: str | Path,  # of masks
+) -> Path:
+    "Return the file that says how masks were made; folders of earlier versions have only their SAM's."
+    old = Path(folder) / "sam.json"
+    return old if old.exists() else Path(folder) / "settings.json"
+
+
+def _settled(folder: Path, settings: dict) -> None:
     "Store the settings beside the masks, or refuse to mix different ones."
-    settings = {"sam": getattr(sam, "source", "unnamed"), **to_dict(cfg)}
     sweep(folder)
-    if not (folder / "sam.json").exists():
-        write_json(folder / "sam.json", settings)
+    path = settings_file(folder)
+    if not path.exists():
+        write_json(path, settings)
         return
-    before = read_json(folder / "sam.json")
-    for k, v in settings.items():
-        if before.get(k) != v:
+    before = read_json(path)
+    for k in [*settings, *(k for k in before if k not in settings)]:
+        if k not in SPEED and before.get(k) != settings.get(k):
             raise DearliError(
-                f"{folder} holds masks made with {k} {before.get(k)}, not {v}: "
+                f"{folder} holds masks made with {k} {before.get(k)}, not {settings.get(k)}: "
                 "choose another folder or the same settings."
             )
 
@@ -480,32 +523,50 @@ def _owners(folder: str | Path, names: Iterable[str]) -> dict[Path, str]:
     return taken
 
 
+def unfinished(
+    dataset: Examples,  # images with their names
+    folder: str | Path,  # of masks
+    order: Sequence[int],  # numbers of images
+) -> list[int]:  # those without masks; all where names are not known before an image is read
+    "Return the images that have no masks yet."
+    names = getattr(dataset, "names", None)
+    return [i for i in order if not (names and mask_file(folder, names[i]).exists())]
+
+
 def label_images(
     dataset: Examples,  # images with their names
-    out_dir: str | Path,  # gets `sam.json` and `masks/NAME.json`
-    sam: Sam,  # from `load_sam`
-    cfg: SamConfig = SamConfig(),  # how to prompt and filter
+    out_dir: str | Path,  # gets `settings.json` and `masks/NAME.json`
+    maker: MaskMaker,  # finds the masks
     shard: tuple[int, int] = (0, 1),  # this process i of n, which takes the images i, i + n, i + 2n and so on
     progress: bool = True,  # show a bar with the time left
-) -> int:  # images segmented now; finished ones are skipped
-    "Segment every image of a dataset. Raises `DearliError` if the folder was made with other settings."
+    batch: int = 1,  # images at once
+) -> int:  # images with new masks; finished ones are skipped
+    "Write the masks of every image. Raises `DearliError` if the folder was made with other settings."
     part, parts = shard
     if not 0 <= part < parts:
         raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
-    _settled(Path(out_dir), sam, cfg)
-    made, names = 0, getattr(dataset, "names", None)  # names known without reading an image
-    taken = _owners(out_dir, names or ())
-    for i in tqdm(range(part, len(dataset), parts), desc="SAM masks", unit="image", disable=not progress):
-        if names and mask_file(out_dir, names[i]).exists():
-            continue
-        example = dataset[i]
-        path = mask_file(out_dir, example.name)
-        _refuse_twin(taken, path, example.name)
-        if path.exists():
-            continue
-        write_json(path, annotate(example.image, sam, cfg, example.name), indent=None)
-        made += 1
+    _settled(Path(out_dir), maker.settings)
+    taken = _owners(out_dir, getattr(dataset, "names", ()))
+    own = range(part, len(dataset), parts)
+    todo, made = unfinished(dataset, out_dir, own), 0
+    with tqdm(
+        total=len(own), initial=len(own) - len(todo), desc="masks", unit="image", disable=not progress
+    ) as bar:
+        for first in range(0, len(todo), batch):
+            found = [dataset[i] for i in todo[first : first + batch]]
+            made += _write_batch(found, Path(out_dir), maker, taken)
+            bar.update(len(found))
     return made
+
+
+def _write_batch(examples: list[Example], folder: Path, maker: MaskMaker, taken: dict[Path, str]) -> int:
+    "Write the masks of some images, and count those that had none yet."
+    for e in examples:
+        _refuse_twin(taken, mask_file(folder, e.name), e.name)
+    new = [e for e in examples if not mask_file(folder, e.name).exists()]
+    for e, notes in zip(new, maker.find(new) if new else [], strict=True):
+        write_json(mask_file(folder, e.name), mask_record(e, notes), indent=None)
+    return len(new)
 
 # %% ../nbs/3-method/09_sam.ipynb #2b3ee87c
 class AgnosticDataset:
@@ -516,8 +577,8 @@ class AgnosticDataset:
         dataset: Examples,  # the images that were segmented, in any order
         folder: str | Path,  # `out_dir` of `label_images`
     ):
-        if not (Path(folder) / "sam.json").exists():
-            raise DearliError(f"{folder} holds no SAM masks: make them with dearli.sam.label_images.")
+        if not settings_file(folder).exists():
+            raise DearliError(f"{folder} holds no masks: make them with `dearli masks`.")
         self.dataset, self.folder = dataset, Path(folder)
         self.taxonomy, self.name = AGNOSTIC, f"{dataset.name}-sam"
 
@@ -528,7 +589,7 @@ class AgnosticDataset:
         example = self.dataset[i]
         if not (path := mask_file(self.folder, example.name)).exists():
             raise DearliError(
-                f"{path} does not exist: run dearli.sam.label_images again, it segments only what is missing."
+                f"{path} does not exist: give `dearli masks` again, which makes only what is missing."
             )
         masks = read_masks(path).masks
         if size_of(masks) != size_of(example.image):

@@ -22,19 +22,21 @@ from ..data.partitions import ADE_LISTS, COCO_LISTS, published, write_partition
 from ..data.public import DATASETS
 from ..data.sources import shown_classes
 from ..data.datafile import Data, open_data
+from ..data.masks import Beside
 from ..data.vocabularies import vocabulary
-from ..images import Example, ImageFolder, Part, read_image
+from ..images import Example, Part
 from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
 from ..model import DecoderSizes
 from ..panoptic import Taxonomy
-from ..sam import SOURCE, AgnosticDataset, SamConfig, label_images, load_sam, mask_file, read_masks
+from ..sam import SOURCE, AgnosticDataset, LibraryMasks, SamConfig, label_images, load_sam
+from ..sam import mask_file
 from .frequency import class_frequency, classes_in
 from .recipes import Recipe, StudyConfig
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0
 __all__ = ['ORACLES', 'EMBEDDED', 'WEIGHTS', 'CLIPS', 'Dataset', 'PRESETS', 'GPU', 'FRAMES', 'Benchmark', 'same_masks',
-           'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'Beside', 'opened', 'Public', 'Place', 'open_benchmark',
+           'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'opened', 'Public', 'Place', 'open_benchmark',
            'estimated_hours', 'needs', 'needs_embedded', 'needs_public', 'sam_used']
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #9efe39be
@@ -94,7 +96,7 @@ class Benchmark:
         "Return images with SAM's masks; those that are missing are made."
         folder = Path(runs) / "sam"
         same_masks(folder, masks)
-        label_images(images, folder, load_sam(self.sam), masks.sam, progress=progress)
+        label_images(images, folder, LibraryMasks(load_sam(self.sam), masks.sam), progress=progress)
         return AgnosticDataset(images, folder)
 
     def agnostic(
@@ -247,29 +249,6 @@ def preset(
     )
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #61882a46
-class Beside:
-    "Images with a JSON of masks of the same name beside each, as SA-1B comes."
-
-    def __init__(
-        self,
-        folder: str | Path,  # searched with its sub-folders
-        most: int | None = None,  # so many at most
-    ):
-        self.paths = [p for p in ImageFolder(folder).paths if p.with_suffix(".json").exists()][:most]
-        self.name, self.names = Path(folder).name, [p.name for p in self.paths]
-        if not self.paths:
-            raise DearliError(
-                f"{folder} has no image with a JSON of masks beside it: give a folder laid out as SA-1B is."
-            )
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i: int) -> Example:
-        path = self.paths[i]
-        return Example(read_image(path), None, path.name, read_masks(path.with_suffix(".json")).masks)
-
-
 @lru_cache(maxsize=4)
 def opened(
     dataset: str,  # 'ade20k', 'coco-panoptic' or 'coco-objects'
@@ -360,13 +339,8 @@ class Public(Benchmark):
             )
         if missing:
             same_masks(folder, masks)
-            label_images(
-                images,
-                folder,
-                load_sam(self.sam, "cuda" if torch.cuda.is_available() else "cpu"),
-                masks.sam,
-                progress=progress,
-            )
+            sam = load_sam(self.sam, "cuda" if torch.cuda.is_available() else "cpu")
+            label_images(images, folder, LibraryMasks(sam, masks.sam), progress=progress)
         return AgnosticDataset(images, folder)
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #7fdb48e0
