@@ -4,7 +4,8 @@
 
 # %% ../nbs/3-method/06_inference.ipynb #4c7c36f1
 from __future__ import annotations
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -14,9 +15,9 @@ from .panoptic import Panoptic, Segments, size_of
 from .recognition import posterior, resize
 
 # %% auto #0
-__all__ = ['BAND', 'kept_queries', 'bands', 'enlarge_rows', 'rows_per_band', 'claim_pixels', 'resolve_overlaps',
-           'panoptic_inference', 'merge_queries', 'semantic_scores', 'semantic_inference', 'restore_masks', 'restored',
-           'panoptic_batch', 'semantic_batch']
+__all__ = ['BAND', 'WHOLE', 'kept_queries', 'bands', 'enlarge_rows', 'rows_per_band', 'Claims', 'claim_pixels',
+           'panoptic_inference', 'merge_queries', 'semantic_scores', 'semantic_inference', 'restore_masks',
+           'row_shares', 'mix_rows', 'RowResize', 'restored', 'panoptic_batch', 'semantic_batch']
 
 # %% ../nbs/3-method/06_inference.ipynb #0c6dddad
 def kept_queries(
@@ -30,6 +31,7 @@ def kept_queries(
 
 # %% ../nbs/3-method/06_inference.ipynb #1db4f977
 BAND = 2**21  # numbers in a band on a processor; a graphics card takes 64 times as many
+WHOLE = 2**26  # numbers up to which masks that are resized twice are made whole
 
 
 def bands(
@@ -38,9 +40,9 @@ def bands(
     size: tuple[int, int] | None = None,  # part of the enlarged map that counts, all by default
 ) -> Iterator[Float[Tensor, "r ow n"]]:  # rows of the enlarged map, queries last; may be written to
     "Enlarge mask logits bilinearly, a few rows at a time."
-    _, h, w = mask_logits.shape
+    n, h, w = mask_logits.shape
     height, width = size or (h * up, w * up)
-    rows = rows_per_band(mask_logits, up)
+    rows = min(rows_per_band(n, w * up**2, mask_logits.device), h)
     for top in range(0, -(-height // up), rows):
         low, high = max(top - 1, 0), min(top + rows + 1, h)
         part = enlarge_rows(mask_logits[:, low:high], up)
@@ -59,43 +61,53 @@ def enlarge_rows(
 
 
 def rows_per_band(
-    mask_logits: Float[Tensor, "n h w"],  # masks of one image
-    up: int,  # whole factor by which they are enlarged
+    n: int,  # masks
+    numbers: int,  # of one mask in a row
+    device: torch.device,  # where they are
 ) -> int:
-    "Count the rows of mask logits whose enlarged numbers fit into a band, at least one."
-    n, h, w = mask_logits.shape
-    numbers = BAND if mask_logits.device.type == "cpu" else 64 * BAND
-    return min(max(1, numbers // max(1, n * w * up**2)), h)
+    "Count the rows that fit into a band, at least one."
+    # on a graphics card at most 2^24 pixels: up to there, a sum of ones in single precision is exact
+    room = BAND if device.type == "cpu" else min(64 * BAND, n * 2**24)
+    return max(1, room // max(1, n * numbers))
 
 # %% ../nbs/3-method/06_inference.ipynb #4a9f6560
+class Claims(NamedTuple):
+    "Hold which query wins every pixel, and three counts of pixels for every query."
+
+    winner: Int[Tensor, "h w"]  # number of the query, -1 where the pixel is outside its winner's mask
+    own: Float[Tensor, "n"]  # pixels inside the query's mask
+    won: Int[Tensor, "n"]  # pixels where its score times probability is the largest
+    both: Int[Tensor, "n"]  # pixels that are both
+
+    def stays(
+        self,
+        overlap_threshold: float,  # smallest share of its own mask a query must win
+    ) -> Bool[Tensor, "n"]:
+        "Tell which queries keep enough of their own mask."
+        # double: the ratio of two integers is compared with a decimal threshold
+        return (self.own > 0) & (self.both > 0) & (self.won.double() / self.own >= overlap_threshold)
+
+
 def claim_pixels(
-    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
+    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `restored`
+    size: tuple[int, int],  # height and width of the output
     score: Float[Tensor, "n"],  # their class scores
-) -> tuple[Float[Tensor, "h w"], Int[Tensor, "h w"], Float[Tensor, "n"]]:
-    "Find the largest score times probability of every pixel, its query, and each query's own pixels."
-    maxima, winners, half = [], [], score / 2
+) -> Claims:
+    "Find the query with the largest score times probability at every pixel, and count."
+    winners, half = torch.empty(size, dtype=torch.int32, device=score.device), score / 2
     own = torch.zeros_like(score, dtype=torch.double)
+    won, both = (torch.zeros(len(score), dtype=torch.int64, device=score.device) for _ in range(2))
+    top = 0
     for logits in rows:
         claim = logits.sigmoid_().mul_(score)
         best, winner = claim.max(-1)  # half the time of `argmax` on a CPU
-        maxima.append(best)
-        winners.append(winner)
+        inside = best >= half[winner]
+        won += winner.flatten().bincount(minlength=len(score))
+        both += winner[inside].bincount(minlength=len(score))
+        winners[top : top + len(winner)] = winner.masked_fill_(~inside, -1)
         own += torch.ge(claim, half, out=claim).flatten(0, 1).sum(0).double()
-    return torch.cat(maxima), torch.cat(winners), own
-
-
-def resolve_overlaps(
-    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
-    score: Float[Tensor, "n"],  # their class scores
-    overlap_threshold: float,  # smallest share of its own mask a query must win
-) -> tuple[Int[Tensor, "h w"], Bool[Tensor, "h w"], Bool[Tensor, "n"]]:  # winner, inside, query stays
-    "Find the winner of every pixel, whether it is inside the winner's mask, and which queries stay."
-    best, winner, own = claim_pixels(rows, score)
-    inside = best >= (score / 2)[winner]
-    won = winner.flatten().bincount(minlength=len(score))
-    both = torch.zeros_like(won).index_add_(0, winner.flatten(), inside.flatten().long())
-    # double: the ratio of two integers is compared with a decimal threshold
-    return winner, inside, (own > 0) & (both > 0) & (won.double() / own >= overlap_threshold)
+        top += len(winner)
+    return Claims(winners, own, won, both)
 
 # %% ../nbs/3-method/06_inference.ipynb #d0edb9f2
 @torch.no_grad()
@@ -113,7 +125,7 @@ def panoptic_inference(
 
 
 def merge_queries(
-    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `bands`
+    rows: Iterable[Float[Tensor, "r w n"]],  # kept queries at output size, from `restored`
     size: tuple[int, int],  # height and width of the result
     score: Float[Tensor, "n"],  # class scores
     label: Int[Tensor, "n"],  # classes
@@ -124,11 +136,13 @@ def merge_queries(
     device = label.device
     if not len(score):
         return Panoptic(torch.zeros(size, dtype=torch.int32, device=device), Segments.empty(device))
-    winner, inside, stays = resolve_overlaps(rows, score, overlap_threshold)
-    things = isthing.to(device)[label]
-    ids, opens = fuse_stuff(label, things, stays)
+    claims, things = claim_pixels(rows, size, score), isthing.to(device)[label]
+    ids, opens = fuse_stuff(label, things, claims.stays(overlap_threshold))
     table = Segments(ids, label, things, score=score.float()).select(opens)
-    return Panoptic(torch.where(inside, ids[winner], 0).int(), table)
+    number = F.pad(ids.int(), (0, 1))  # the last one, 0, is what -1 points at
+    for row in claims.winner:
+        row.copy_(number[row])
+    return Panoptic(claims.winner, table)
 
 # %% ../nbs/3-method/06_inference.ipynb #8ad1c2ab
 @torch.no_grad()
@@ -159,6 +173,78 @@ def restore_masks(
     masks = mask_logits[None].contiguous(memory_format=torch.channels_last)  # a third of the time on a CPU
     return resize(resize(masks, padded)[..., : size[0], : size[1]], output or size)[0]
 
+# %% ../nbs/3-method/06_inference.ipynb #30f28752
+def row_shares(
+    before: int,  # rows of the input
+    after: int,  # rows of the output
+    like: Tensor,  # says device and type
+) -> tuple[
+    list[int], list[float]
+]:  # for every output row: the first of its two input rows, share of the second
+    "Find which two rows make every row of a bilinear enlargement, in torch's own arithmetic."
+    if before == after:
+        return list(range(after)), [0.0] * after
+    more = 2 if after == before + 1 else 1  # rows behind the last, so that the second row exists everywhere
+    marks = F.one_hot(torch.arange(before + more, device=like.device) % 4, 4).to(like.dtype)
+    marks = marks.T[None, :, :, None].contiguous(memory_format=torch.channels_last)
+    found = torch.ops.aten.upsample_bilinear2d(marks, [after, 1], False, after / before, None)[0, :, :, 0]
+    near = ((torch.arange(after).double() + 0.5) * before / after - 0.5).floor().long().clamp(min=0)
+    around = (near[:, None] + torch.arange(-1, 2)).clamp(min=0)
+    shares = found.cpu().T.gather(1, around % 4)
+    first = around.gather(1, (shares > 0).int().argmax(1, keepdim=True))
+    second = found.cpu().T.gather(1, (first + 1) % 4)
+    return first[:, 0].clamp(max=before - 1).tolist(), second[:, 0].double().tolist()
+
+
+def mix_rows(
+    rows: Float[Tensor, "r w n"],  # neighbouring rows
+    before: int,  # pixels of a row that count
+    after: tuple[int, int],  # height and width of the result
+    scale: float,  # output rows per input row
+) -> Float[Tensor, "oh ow n"]:
+    "Resize a few rows as if they were the first ones of a map."
+    part = rows.permute(2, 0, 1)[None, ..., :before]  # as `restore_masks` cuts them: torch has two kernels
+    return torch.ops.aten.upsample_bilinear2d(part, after, False, scale, None)[0].permute(1, 2, 0)
+
+
+class RowResize:
+    "Resize maps bilinearly, row by row from the top."
+
+    def __init__(
+        self,
+        row: Callable[[int], Float[Tensor, "_ n"]],  # gives a row of the input, which may be wider
+        before: tuple[int, int],  # height and width of the input
+        after: tuple[int, int],  # height and width of the result
+        like: Tensor,  # says device and type
+    ):
+        self.row, self.before, self.after = row, before, after
+        self.first, self.share = row_shares(before[0], after[0], like)
+        self.kept: dict[int, Tensor] = {}  # rows that may be asked for again
+
+    def __call__(self, y: int) -> Float[Tensor, "w n"]:
+        "Give one row of the result."
+        if y not in self.kept:
+            before = {k: row for k, row in self.kept.items() if k == y - 1}
+            self.kept = {**before, **self.mix(y)}
+        return self.kept[y]
+
+    def mix(self, y: int) -> dict[int, Float[Tensor, "w n"]]:
+        "Make one row of the result, or all those that begin with the first row of the input."
+        (height, before), first, after = self.before, self.first[y], self.after[1]
+        if self.before == self.after:
+            return {y: self.row(y)[:before]}
+        two = torch.stack([self.row(first), self.row(min(first + 1, height - 1))])
+        if first and self.share[y]:
+            # a scale that puts the centre of the first output row `share` behind that of the first input row
+            return {y: mix_rows(two, before, (1, after), 1 / (2 * self.share[y] + 1))[0]}
+        if first:
+            return {y: mix_rows(two, before, (1, after), 1.0)[0]}
+        # here a share may have more digits than such a scale; the map's own scale gives it
+        count = sum(not n for n in self.first)
+        three = two[[0, 1, 1]]  # a map of as many rows as the result would be left as it is
+        tops = mix_rows(three if count == 2 else two, before, (count, after), self.after[0] / height)
+        return dict(enumerate(tops))
+
 
 def restored(
     mask_logits: Float[Tensor, "n h w"],  # masks of one image, on the decoder's grid
@@ -167,9 +253,19 @@ def restored(
     output: tuple[int, int] | None = None,  # height and width of the result, the image's by default
 ) -> Iterator[Float[Tensor, "r ow n"]]:  # rows from top to bottom, queries last
     "Give what `restore_masks` gives, a few rows at a time."
-    up, rest = divmod(padded[0], mask_logits.shape[1])
-    once = not rest and padded[1] == up * mask_logits.shape[2] and (output or size) == size
-    return bands(mask_logits, up, size) if once else bands(restore_masks(mask_logits, padded, size, output))
+    n, h, w = mask_logits.shape
+    up, rest = divmod(padded[0], h)
+    height, width = output = output or size
+    few = n < 4 or size[0] < 2 or width < 128  # torch resizes these in another way than single rows
+    if not rest and padded[1] == up * w and output == size:
+        yield from bands(mask_logits, up, size)
+    elif few or n * height * width <= WHOLE:
+        yield from bands(restore_masks(mask_logits, padded, size, output))
+    else:
+        frame = RowResize(lambda y: mask_logits[:, y].T.contiguous(), (h, w), padded, mask_logits)
+        row, step = RowResize(frame, size, output, mask_logits), rows_per_band(n, width, mask_logits.device)
+        for top in range(0, height, step):
+            yield torch.stack([row(y) for y in range(top, min(top + step, height))])
 
 # %% ../nbs/3-method/06_inference.ipynb #694cf931
 @torch.no_grad()
