@@ -21,12 +21,13 @@ from .images import Example, Examples
 from .inference import panoptic_batch, semantic_batch
 from .io import DearliError
 from .metrics import MeanIoU, PanopticQuality
-from .model import Segmenter, resize_for_test
+from .model import Segmenter, resize_for_test, short_edge_size
 from .panoptic import Panoptic, Segments, size_of
 
 # %% auto #0
-__all__ = ['Window', 'Results', 'segment_whole', 'Span', 'cover', 'Mosaic', 'in_core', 'stitch', 'enlarge', 'cut', 'join_cores',
-           'segment_windows', 'segment', 'evaluate', 'read_batches', 'labelled']
+__all__ = ['BUDGET', 'Window', 'Results', 'memory_needed', 'passes', 'segment_whole', 'Span', 'cover', 'Mosaic', 'in_core',
+           'stitch', 'enlarge', 'cut', 'join_cores', 'segment_windows', 'segment', 'evaluate', 'read_batches',
+           'labelled']
 
 # %% ../nbs/3-method/10_evaluation.ipynb #097e717b
 class Results(NamedTuple):
@@ -34,6 +35,47 @@ class Results(NamedTuple):
 
     panoptic: list[Panoptic]  # one per image
     classes: list[Int[Tensor, "_ _"]]  # class of every pixel, one map per image; empty if not asked for
+
+
+BUDGET = 8.0  # GB that a forward pass may take by default
+
+
+def memory_needed(
+    model: Segmenter,  # whose sizes decide
+    size: tuple[int, int],  # height and width of an image as the network sees it
+) -> float:  # GB of 10^9 bytes, without the weights
+    "Estimate how much memory the forward pass of one image takes."
+    cfg, coarse = model.cfg, sum(1 / level**2 for level in model.cfg.levels)
+    maps = sum(c / stride**2 for stride, c in model.backbone.channels.items())
+    finest = 1 / min(cfg.levels) ** 2
+    samples = cfg.dim * coarse * (len(cfg.levels) * cfg.points + 6)  # of deformable attention
+    masks = cfg.queries * (2.5 / cfg.mask_stride**2 + 2 * cfg.heads * finest)  # and attention to them
+    features = 3 * cfg.mask_dim / cfg.mask_stride**2
+    numbers = 6 + max(5 * maps, maps + samples + features, maps + features + masks)  # per pixel, at once
+    return 1.25 * 4 * numbers * math.prod(size) / 1e9
+
+
+def passes(
+    model: Segmenter,  # whose sizes decide
+    sizes: Sequence[tuple[int, int]],  # height and width of every image as the network sees it
+    memory: float = BUDGET,  # GB that a forward pass may take
+) -> list[list[int]]:  # positions of the images that share a forward pass
+    "Divide images into passes of one size. Raises `DearliError` if one image is beyond the budget."
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for i, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(i)
+    groups = []
+    for (height, width), members in by_size.items():
+        needed = memory_needed(model, (height, width))
+        if needed > memory:
+            raise DearliError(
+                f"an image of {width}x{height} pixels takes about {needed:.1f} GB to be looked at whole, "
+                f"more than the {memory:g} GB that are allowed: scale it down (--short 640), look through "
+                "windows (--window 640), or allow more (--memory)."
+            )
+        step = max(1, int(memory / needed))
+        groups += [members[first : first + step] for first in range(0, len(members), step)]
+    return groups
 
 
 @torch.no_grad()
@@ -45,12 +87,19 @@ def segment_whole(
     object_threshold: float = 0.0,  # smallest class score, exclusive
     overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
     semantic: bool = True,  # also make the maps of classes
+    memory: float = BUDGET,  # GB that a forward pass may take
 ) -> Results:
-    "Segment whole images in one forward pass."
-    classes, masks, frame = model.predict_logits(images, alpha, short)
+    "Segment whole images, those of one size together. Raises `DearliError` beyond the memory budget."
     things, thresholds = model.taxonomy.isthing, (object_threshold, overlap_threshold)
-    panoptic = panoptic_batch(classes, masks, things, *frame, *thresholds)
-    return Results(panoptic, semantic_batch(classes, masks, *frame) if semantic else [])
+    seen = [size_of(i) if short is None else short_edge_size(size_of(i), short, 4 * short) for i in images]
+    found: dict[int, tuple[Panoptic, Tensor | None]] = {}
+    for group in passes(model, seen, memory):
+        classes, masks, frame = model.predict_logits([images[i] for i in group], alpha, short)
+        panoptic = panoptic_batch(classes, masks, things, *frame, *thresholds)
+        maps = semantic_batch(classes, masks, *frame) if semantic else [None] * len(group)
+        found.update(zip(group, zip(panoptic, maps)))
+    pairs = [found[i] for i in range(len(images))]
+    return Results([p for p, _ in pairs], [c for _, c in pairs if c is not None])
 
 # %% ../nbs/3-method/10_evaluation.ipynb #19e5ebf1
 class Span(NamedTuple):
@@ -125,7 +174,7 @@ class Mosaic:
             for k, dtype in enumerate((torch.long, torch.bool, torch.float))
         )
         number, opens = fuse_stuff(category, thing, torch.ones_like(thing))
-        ids = torch.cat([number.new_zeros(1), number])[self.ids.long()].int()
+        ids = F.pad(number.int(), (1, 0))[self.ids]
         table = Segments(number[opens], category[opens], thing[opens], score=score[opens])
         return Panoptic(ids, table).with_ids(ids)
 
@@ -158,8 +207,13 @@ def enlarge(
     size: tuple[int, int],  # wanted height and width
 ) -> Int[Tensor, "h2 w2"]:
     "Resample a map of numbers, every pixel from the nearest one."
-    # double holds every id exactly, and interpolation wants floating-point numbers
-    return F.interpolate(numbers[None, None].double(), size, mode="nearest-exact")[0, 0].to(numbers.dtype)
+    if size == size_of(numbers):
+        return numbers
+    nearest = [  # which row, and which column, is the nearest one
+        F.interpolate(torch.arange(old)[None, None].double(), new, mode="nearest-exact")[0, 0].long()
+        for old, new in zip(numbers.shape, size)
+    ]
+    return numbers[nearest[0].to(numbers.device)[:, None], nearest[1].to(numbers.device)]
 
 
 def cut(
@@ -175,8 +229,8 @@ def cut(
 def join_cores(
     size: tuple[int, int],  # height and width of the image
     windows: list[Window],  # where the maps belong
-    parts: list[Int[Tensor, "_ _"]],  # map of classes of every window, or none at all
-) -> Int[Tensor, "h w"]:  # zeros where there is no map
+    parts: list[Int[Tensor, "_ _"]],  # map of classes of every window
+) -> Int[Tensor, "h w"]:
     "Put the cores of the windows' maps side by side."
     classes = torch.zeros(size, dtype=torch.long)
     for ((y, top, bottom), (x, left, right)), part in zip(windows, parts):
@@ -194,17 +248,22 @@ def segment_windows(
     window: int = 640,  # side of a window, at that size
     object_threshold: float = 0.0,  # smallest class score, exclusive
     overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
-    semantic: bool = True,  # also make the map of classes; zeros otherwise
-) -> tuple[Panoptic, Int[Tensor, "h w"]]:  # result and map of classes, at the image's size
-    "Segment one image window by window."
+    semantic: bool = True,  # also make the map of classes
+    memory: float = BUDGET,  # GB that a forward pass may take
+) -> tuple[Panoptic, Int[Tensor, "h w"] | None]:  # result and map of classes, at the image's size
+    "Segment one image window by window. Raises `DearliError` if a window is beyond the memory budget."
     (small,) = resize_for_test([image], short)
     scaled, size = size_of(small), size_of(image)
     windows = list(product(cover(scaled[0], window), cover(scaled[1], window)))
-    crops = cut(small, windows, window)
-    found = segment_whole(model, crops, alpha, None, object_threshold, overlap_threshold, semantic)
-    result = stitch(scaled, windows, [p.to("cpu") for p in found.panoptic])
-    classes = join_cores(scaled, windows, found.classes)
-    return result.with_ids(enlarge(result.ids, size)), enlarge(classes, size)
+    crops, results, classes = cut(small, windows, window), [], []
+    options = alpha, None, object_threshold, overlap_threshold, semantic, memory
+    for group in passes(model, [size_of(crop) for crop in crops], memory):
+        found = segment_whole(model, [crops[i] for i in group], *options)
+        results += [p.to("cpu") for p in found.panoptic]
+        classes += [c.to("cpu") for c in found.classes]
+    result = stitch(scaled, windows, results)
+    whole = enlarge(join_cores(scaled, windows, classes), size) if semantic else None
+    return result.with_ids(enlarge(result.ids, size)), whole
 
 # %% ../nbs/3-method/10_evaluation.ipynb #4daac6f6
 def segment(
@@ -216,13 +275,14 @@ def segment(
     object_threshold: float = 0.0,  # smallest class score, exclusive
     overlap_threshold: float = 0.8,  # smallest share of its own mask a segment must keep
     semantic: bool = True,  # also make the maps of classes
+    memory: float = BUDGET,  # GB that a forward pass may take
 ) -> Results:
-    "Segment images, whole or through windows."
-    options = object_threshold, overlap_threshold, semantic
+    "Segment images, whole or through windows. Raises `DearliError` beyond the memory budget."
+    options = object_threshold, overlap_threshold, semantic, memory
     if window is None:
         return segment_whole(model, images, alpha, short, *options)
     pairs = [segment_windows(model, image, alpha, short, window, *options) for image in images]
-    return Results([p for p, _ in pairs], [c for _, c in pairs] if semantic else [])
+    return Results([p for p, _ in pairs], [c for _, c in pairs if c is not None])
 
 # %% ../nbs/3-method/10_evaluation.ipynb #a65d1d4a
 @torch.no_grad()

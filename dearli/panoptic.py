@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,8 @@ from torch import Tensor
 from .io import DearliError, atomic_write, read_json, write_json
 
 # %% auto #0
-__all__ = ['SEGMENT', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids', 'encode_ids',
-           'write_coco_panoptic', 'write_png', 'segments_info']
+__all__ = ['SEGMENT', 'STRIP', 'MASKS', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids',
+           'encode_ids', 'write_coco_panoptic', 'write_png', 'segments_info']
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
 @dataclass(frozen=True)
@@ -234,6 +234,10 @@ class Segments:
         return Segments(**{k: torch.cat([c[k] for c in columns]) for k in columns[0]})
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #10771b35
+STRIP = 2**22  # pixels of large maps that are worked on at a time
+MASKS = 2**31  # bytes that the masks of one image may take in training
+
+
 def size_of(
     maps: Tensor,  # an image, a map, or a batch of them (... h w)
 ) -> tuple[int, int]:
@@ -279,17 +283,33 @@ class Panoptic:
         hit = known.index_select(0, at) == self.ids.flatten()
         return torch.where(hit, rows[order].index_select(0, at), -1).view(self.ids.shape)
 
+    def strips(
+        self,
+        pixels: int = STRIP,  # of a strip at most, but at least one row
+    ) -> Iterator[Panoptic]:
+        "Cut the map into strips of rows with the whole table each, so that maps made of them stay small."
+        for ids in self.ids.split(max(1, pixels // max(1, self.size[1]))):
+            yield Panoptic(ids, self.segments)
+
     def area(self) -> Int[Tensor, "n"]:
         "Count the pixels of every segment."
-        return torch.bincount(self.index(torch.int32).flatten() + 1, minlength=len(self.segments) + 1)[1:]
+        n, total = len(self.segments) + 1, self.segments.id.new_zeros(len(self.segments) + 1)
+        for strip in self.strips():
+            total += torch.bincount(strip.index(torch.int32).flatten() + 1, minlength=n)
+        return total[1:]
 
     def masks(self) -> Bool[Tensor, "n h w"]:
         "Give one binary mask per segment."
         return self.ids[None] == self.segments.id[:, None, None]
 
     def targets(self) -> tuple[Int[Tensor, "n"], Bool[Tensor, "n h w"]]:
-        "Give classes and masks of the segments to learn: no crowd, at least one pixel."
+        "Give classes and masks of the segments to learn. Raises `DearliError` if the masks would be too many."
         segments = self.segments.select(~self.segments.iscrowd & (self.area() > 0))
+        if len(segments) * self.ids.numel() > MASKS:
+            raise DearliError(
+                f"{len(segments)} segments in {self.size[1]}x{self.size[0]} pixels take more than "
+                f"{MASKS / 1e9:.1f} GB of masks: use smaller views (--view.crop), or join small segments."
+            )
         return segments.category, Panoptic(self.ids, segments).masks()
 
     def with_ids(
@@ -331,18 +351,19 @@ class Panoptic:
 
     def boxes(self) -> Int[Tensor, "n 4"]:
         "Give x, y, width and height of every segment; zeros for a segment without a pixel."
-        h, w = self.size
-        row = self.index().flatten() + 1
-        at = torch.arange(h * w, device=row.device)
-        y, x = at // w, at % w
-
-        def extreme(v: Tensor, start: int, how: str) -> Tensor:
-            first = row.new_full((len(self.segments) + 1,), start)
-            return first.scatter_reduce(0, row, v, how)[1:]
-
-        left, top = extreme(x, w, "amin"), extreme(y, h, "amin")
-        right, bottom = extreme(x, -1, "amax"), extreme(y, -1, "amax")
-        box = torch.stack([left, top, right - left + 1, bottom - top + 1], 1)
+        (h, w), n, device = self.size, len(self.segments), self.ids.device
+        low = torch.tensor([w, h], device=device).expand(n + 1, 2).clone()  # x and y
+        high, top = torch.full_like(low, -1), 0
+        for strip in self.strips():
+            row, (rows, _) = strip.index().flatten() + 1, strip.size
+            y, x = torch.meshgrid(
+                torch.arange(top, top + rows, device=device), torch.arange(w, device=device), indexing="ij"
+            )
+            for k, at in enumerate((x.flatten(), y.flatten())):
+                low[:, k].scatter_reduce_(0, row, at, "amin")
+                high[:, k].scatter_reduce_(0, row, at, "amax")
+            top += rows
+        box = torch.cat([low, high - low + 1], 1)[1:]
         return torch.where((box[:, 2:] > 0).all(1, keepdim=True), box, 0)
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #d7c4868d
@@ -361,7 +382,10 @@ def encode_ids(
     ids: Int[np.ndarray, "h w"],  # below 2**24
 ) -> UInt8[np.ndarray, "h w 3"]:
     "Convert ids to colours, the inverse of `decode_ids`."
-    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], -1).astype(np.uint8)
+    rgb = np.empty((*ids.shape, 3), np.uint8)
+    for k in range(3):
+        rgb[..., k] = ids >> 8 * k & 255
+    return rgb
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #3d604277
 def write_coco_panoptic(

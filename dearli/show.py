@@ -143,19 +143,21 @@ def overlay(
     line: bool = True,  # light line between segments?
 ) -> UInt8[np.ndarray, "h w 3"]:
     "Paint segments over an image."
-    index = panoptic.index().cpu().numpy()
-    flat = np.concatenate([segment_colors(panoptic, taxonomy), np.full((1, 3), 255, np.uint8)])[index].astype(
-        float
-    )
-    if image is None:
-        painted = flat
-    else:
-        photo = image.permute(1, 2, 0).cpu().numpy().astype(float)
-        painted = strength * flat + (1 - strength) * photo
-        painted[index < 0] = 0.55 * photo.mean(-1, keepdims=True)[index < 0]
+    colors = np.concatenate([segment_colors(panoptic, taxonomy), np.full((1, 3), 255, np.uint8)])
+    index = panoptic.index(torch.int32).cpu().numpy()
+    painted = np.empty((*index.shape, 3), np.uint8)
+    rows = max(1, 2**20 // max(1, index.shape[1]))
+    for top in range(0, len(index), rows):  # a photograph in floating-point numbers would take gigabytes
+        here = index[top : top + rows]
+        part = colors[here].astype(float)
+        if image is not None:
+            photo = image[:, top : top + rows].permute(1, 2, 0).cpu().numpy().astype(float)
+            part = strength * part + (1 - strength) * photo
+            part[here < 0] = 0.55 * photo.mean(-1, keepdims=True)[here < 0]
+        painted[top : top + rows] = part.round()
     if line:
         painted[edges(index)] = 248
-    return painted.round().astype(np.uint8)
+    return painted
 
 
 def edges(
