@@ -40,7 +40,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": Command("project:predict", "segment a folder of images"),
     "review": Command("project:review", "list the most doubtful results of `predict`"),
     "compare": Command("project:compare", "measure how much the unlabelled images help"),
-    "oracle": Command("project:oracle", "test how well CLIP names the masks of your labels"),
+    "oracle": Command("project:oracle", "test how well encoders name the masks of your labels"),
     "data": {
         "ade20k": Command("data:ade20k", "prepare ADE20K panoptic"),
         "coco-panoptic": Command("data:coco_panoptic", "prepare COCO-Panoptic"),

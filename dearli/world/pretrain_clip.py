@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor, nn
 
-from ..clip import LITE_MEAN, LITE_STD, ClipBackbone, ClipVit, build_clip, clip_config, load_backbone
+from ..clip import LITE_MEAN, LITE_STD, ClipBackbone, build_clip, clip_config, load_backbone
 from ..io import np_rng, save_tensors, seeded
 from .scenes import picture
 
@@ -405,7 +405,7 @@ def _distil(
     clip: nn.Module, pasted: Collages, cfg: VitConfig, targets: Tensor, captions: Tensor
 ) -> list[float]:
     "Train the image tower on captions and on the teacher's embeddings."
-    student = ClipVit(clip, None, LITE_MEAN, LITE_STD, divisor=16).freeze(False)
+    student = ClipBackbone(clip, None, LITE_MEAN, LITE_STD, divisor=16).freeze(False)
 
     def loss(chosen: Tensor) -> Tensor:
         owned = pasted.pieces[chosen]
