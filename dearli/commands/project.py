@@ -17,7 +17,7 @@ from ..cli import say
 from ..clip import load_backbone
 from ..data.datafile import open_data
 from ..images import Dataset, Part
-from ..io import atomic_write
+from ..io import atomic_write, escaped
 from ..predict import load_segmenter, read_review, segment_folder
 from dearli.project import (
     ProjectConfig,
@@ -110,7 +110,7 @@ def review_line(
 ) -> str:
     "Write one line about the result of one image."
     shares = f"certainty {item['certainty']:.2f}   void {item['void']:.2f}"
-    return f"{item['image']:30} {shares}   {item['segments']} segments"
+    return f"{escaped(item['image']):30} {shares}   {item['segments']} segments"
 
 
 def predict(
@@ -198,5 +198,5 @@ def oracle(
     lines = [f"{part:8} PQ {found['scores'][part]['pq']:5.1f}" for part in ("all", "things", "stuff")]
     for name, row in sorted(found["classes"].items(), key=lambda item: item[1]["right"]):
         taken = f", most often taken for {row['taken_for']}" if row["taken_for"] else ""
-        lines.append(f"{name:30} {row['right']:4.0%} of {row['segments']} named right{taken}")
+        lines.append(f"{escaped(name):30} {row['right']:4.0%} of {row['segments']} named right{taken}")
     say("\n".join(lines), found, json)
