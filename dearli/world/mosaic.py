@@ -321,6 +321,12 @@ def mosaic_partition(
     return order[:n], order[n:]
 
 # %% ../../nbs/2-world/02_mosaic.ipynb #30c602fa
+def _wave(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
+    "Draw a wave of random height and phase."
+    height, phase = rng.uniform(0, 0.22), rng.uniform(0, 2 * np.pi)
+    return height * np.cos(angle + phase)
+
+
 def blob(
     rng: np.random.Generator,  # draws the outline
 ) -> np.ndarray:  # corners (n, 2) as x, y in the square from -1 to 1
@@ -329,8 +335,7 @@ def blob(
     n = 48 if smooth else int(rng.integers(3, 10))
     angle, radius = np.arange(n) * 2 * np.pi / n, rng.uniform(0.45, 1, n)
     if smooth:
-        waves = [rng.uniform(0, 0.22) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)]
-        radius = 0.7 + sum(waves)
+        radius = 0.7 + sum(_wave(rng, k * angle) for k in range(2, 6))
     flat = rng.uniform(0.5, 1)
     corners = np.stack([radius * np.cos(angle), flat * radius * np.sin(angle)], 1)
     return corners / np.abs(corners).max()
@@ -345,6 +350,16 @@ def _part(rng: np.random.Generator, mask: np.ndarray, centre: np.ndarray, scale:
     return np.minimum(part, n - 1), n
 
 
+def _add_blob(rng: np.random.Generator, cfg: MosaicConfig, drawing: Mosaic) -> None:
+    "Draw a blob somewhere, over what is there."
+    scale = rng.uniform(26, 72) * cfg.unit
+    centre = rng.uniform(0.3 * scale, cfg.size - 0.3 * scale, 2)
+    outline, angle = [(blob(rng), 1)], rng.uniform(0, 2 * np.pi)
+    mask = silhouette(outline, cfg.size, tuple(centre), scale, angle)
+    part, n = _part(rng, mask, centre, scale)
+    drawing.add_parts(rng, mask, part, choose_colours(rng, drawing, n, None))
+
+
 def elsewhere(
     seed: int | tuple,  # any number or tuple of numbers and words
     cfg: MosaicConfig = MosaicConfig(),  # how to draw
@@ -353,12 +368,8 @@ def elsewhere(
     rng = np_rng("elsewhere", *(seed if isinstance(seed, tuple) else (seed,)))
     ground = paint_ground(rng, cfg, UNIFORM["stuff"])
     drawing = Mosaic.on(ground.image, ground.tints)
-    for scale in (rng.uniform(26, 72, int(rng.integers(2, 6))) * cfg.unit).tolist():
-        centre = rng.uniform(0.3 * scale, cfg.size - 0.3 * scale, 2)
-        outline, angle = [(blob(rng), 1)], rng.uniform(0, 2 * np.pi)
-        mask = silhouette(outline, cfg.size, tuple(centre), scale, angle)
-        part, n = _part(rng, mask, centre, scale)
-        drawing.add_parts(rng, mask, part, choose_colours(rng, drawing, n, None))
+    for _ in range(rng.integers(2, 6)):
+        _add_blob(rng, cfg, drawing)
     bare = drawing.ids == 0
     drawing.parts[bare] = ground.pieces[bare] + drawing.painted + 1
     drawing.ids[bare] = ground.pieces[bare] + len(drawing.areas) + 1
