@@ -44,11 +44,10 @@ def finished(text: str) -> str:
 
 def guide_search(index: str, script: str, first: dict[str, list[str]]) -> tuple[str, str]:
     """Give pages of the search index the words by which readers look for them, and let these count most."""
-    words = {page: " ".join(said) for page, said in first.items()}
     entries = json.loads(index)
-    lost = words.keys() - {e["objectID"] for e in entries}
+    lost = first.keys() - {e["objectID"] for e in entries}
     if lost or WEIGHTS not in script:
         raise SystemExit(f"search.yml names {sorted(lost)}, which are on no page, or the search has changed")
-    named = [e | {"words": words.get(e["objectID"], "")} for e in entries]
+    named = [e | {"words": first.get(e["objectID"], [])} for e in entries]
     script = script.replace(WEIGHTS, WEIGHTS.replace("[", '[{ name: "words", weight: 8 }, ', 1))
     return json.dumps(named, ensure_ascii=False), script
