@@ -5,22 +5,25 @@
 # %% ../nbs/3-method/12_batches.ipynb #b4e54632
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from .augment import Unlabelled, labelled_view, unlabelled_sample
-from .config import RunConfig
+from .config import RunConfig, TrainConfig
 from .criterion import Targets
 from .images import Examples
 from .io import DearliError, seeded
 from .panoptic import Panoptic
+from .process import Process, current_process
 
 # %% auto #0
-__all__ = ['epoch_order', 'Batch', 'BatchSource']
+__all__ = ['Item', 'epoch_order', 'Batch', 'part_of', 'require_parts', 'BatchSource']
 
 # %% ../nbs/3-method/12_batches.ipynb #63d52f21
 @lru_cache(maxsize=8)
@@ -51,6 +54,50 @@ class Batch:
         "Return the targets of the labelled views on a device."
         return [(classes.to(device), masks.to(device)) for classes, masks in self.targets]
 
+    def parts(
+        self,
+        count: int,  # divides the number of images of each kind
+    ) -> list[Batch]:
+        "Cut the batch into parts of equal size."
+        found = []
+        for i in range(count):
+            images, targets = part_of(self.images, i, count), part_of(self.targets, i, count)
+            found.append(Batch(images, targets, part_of(self.unlabelled, i, count)))
+        return found
+
+
+Item = TypeVar("Item")
+
+
+def part_of(
+    items: Sequence[Item],  # in order
+    part: int,  # from 0
+    parts: int,  # all of one size
+) -> list[Item]:
+    "Take one of several parts of a sequence."
+    size = len(items) // parts
+    return list(items[part * size : (part + 1) * size])
+
+
+def require_parts(
+    train: TrainConfig,  # batch sizes, and how many parts pass one after another
+    world: int,  # processes
+) -> None:
+    "Raise DearliError unless the images of a step can be divided evenly among processes and their parts."
+    if train.accumulate < 1:
+        raise DearliError(
+            f"train.accumulate is {train.accumulate}: give the number of parts of a step, from 1."
+        )
+    parts = world * train.accumulate
+    for name in ("batch", "unlabelled"):
+        if (images := getattr(train, name)) % parts:
+            among = f"{world} process{'es' * (world > 1)}"
+            among += f" with train.accumulate {train.accumulate}" if train.accumulate > 1 else ""
+            raise DearliError(
+                f"train.{name} is {images}, which cannot be divided evenly among {among}: "
+                f"give a multiple of {parts}, or start another number of processes."
+            )
+
 
 class BatchSource(Dataset):
     "Batches indexed by step, each a function of seed and step alone. Raises DearliError for an empty set."
@@ -60,8 +107,7 @@ class BatchSource(Dataset):
         labelled: Examples,  # images with panoptic maps, or with class-agnostic masks
         unlabelled: Examples | None,  # images; None trains without a teacher
         config: RunConfig,  # seed, batch sizes, views
-        rank: int = 0,  # this process
-        world: int = 1,  # processes, each of which takes its own part of the global batch
+        process: Process | None = None,  # which takes its own part of every batch; None: the one that runs
     ):
         if not len(labelled):
             raise DearliError("the labelled set is empty: give at least one image with a panoptic map")
@@ -74,21 +120,20 @@ class BatchSource(Dataset):
                 "give images and a number above 0 to learn from them, or neither."
             )
         self.labelled, self.pool, self.config = labelled, unlabelled, config
-        self.rank, self.world = rank, world
+        self.process = process or current_process()
+        require_parts(config.train, self.process.world)
 
     def __len__(self) -> int:
         return self.config.train.steps
 
     def __getitem__(self, step: int) -> Batch:
-        train = self.config.train
-        first = (
-            step * self.world + self.rank
-        ) * train.batch  # images visited before, other processes included
-        pairs = [self.labelled_sample(first + j) for j in range(train.batch)]
+        train, rank, world = self.config.train, self.process.rank, self.process.world
+        visits = range(step * train.batch, (step + 1) * train.batch)
+        pairs = [self.labelled_sample(visit) for visit in part_of(visits, rank, world)]
         batch = Batch([view for view, _ in pairs], [target for _, target in pairs], [])
         if self.pool is not None and step >= train.burn_in:
-            shard = range(self.rank * train.unlabelled, (self.rank + 1) * train.unlabelled)
-            batch.unlabelled = [self.unlabelled_sample(step, place) for place in shard]
+            places = part_of(range(train.unlabelled), rank, world)
+            batch.unlabelled = [self.unlabelled_sample(step, place) for place in places]
         return batch
 
     def labelled_sample(

@@ -31,8 +31,9 @@ class TrainConfig:
     "Optimisation and mean teacher of one run (section 4; the defaults are the official code's values)."
 
     steps: int = 80_000  # optimiser updates
-    batch: int = 8  # labelled images per step and process
-    unlabelled: int = 8  # unlabelled images per step and process; 0 trains without a teacher
+    batch: int = 8  # labelled images per step, those of all processes together
+    unlabelled: int = 8  # unlabelled images per step, of all processes; 0 trains without a teacher
+    accumulate: int = 1  # parts of a step that pass one after another, for less memory; same result
     lr: float = 1e-4  # initial learning rate of AdamW
     weight_decay: float = 0.05  # decoupled decay; norms and embeddings have none
     power: float = 0.9  # of the polynomial schedule lr * (1 - t/T)^power
@@ -40,7 +41,7 @@ class TrainConfig:
     decay: float = 0.999  # of the teacher's moving average (Eq. 2)
     burn_in: int = 0  # steps without pseudo-labels, while the teacher only follows; 0 as published
     ramp: bool | None = None  # decay min(1 - 1/(t+1), decay); None: only when no initial weights are given
-    precision: Precision = "no"  # of the student's decoder: 'no' (fp32), 'bf16' or 'fp16'
+    precision: Precision = "no"  # of backbone, student and teacher: 'no' (fp32), 'bf16' or 'fp16'
     checkpoint_every: int = 500  # steps between checkpoints
     snapshot_every: int = 5000  # steps between pseudo-label snapshots; 0: none
     log_every: int = 10  # steps between lines of log.jsonl
@@ -146,7 +147,14 @@ class RunConfig:
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # how the student is scored
 
 # %% ../nbs/3-method/11_config.ipynb #2475a709
-HARMLESS = ("schema", "data.file", "train.checkpoint_every", "train.log_every", "train.workers")  # no result
+HARMLESS = (  # what changes no result, but for the rounding of sums
+    "schema",
+    "data.file",
+    "train.accumulate",
+    "train.checkpoint_every",
+    "train.log_every",
+    "train.workers",
+)
 
 
 def flat(

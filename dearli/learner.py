@@ -5,24 +5,26 @@
 # %% ../nbs/3-method/13_learner.ipynb #08d15469
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from .augment import Unlabelled
 from .batches import Batch
 from .clip import Features
 from .config import RunConfig, TrainConfig
-from .criterion import Criterion, seeded_points
+from .criterion import Criterion, Targets, WholeBatch, seeded_points
 from .io import DearliError, load_tensors
 from .model import Segmenter, load_decoder_weights, param_groups, trainable_parameters
 from .panoptic import Panoptic, size_of
+from .process import MixedPrecision, Process, current_process
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
-__all__ = ['make_optimizer', 'add_losses', 'Learner', 'backbone_weights', 'learner_state', 'restore_learner', 'copy_parameters_']
+__all__ = ['make_optimizer', 'set_rates', 'add_losses', 'Part', 'whole_batches', 'Learner', 'backbone_weights', 'learner_state',
+           'restore_learner', 'on_host', 'copy_parameters_']
 
 # %% ../nbs/3-method/13_learner.ipynb #08645568
 def make_optimizer(
@@ -35,6 +37,16 @@ def make_optimizer(
     return torch.optim.AdamW(settings, lr=train.lr), [g["lr"] for g in groups]
 
 
+def set_rates(
+    optimizer: torch.optim.Optimizer,  # changed
+    initial: list[float],  # learning rate of every group
+    factor: float,  # from `poly`
+) -> None:
+    "Set the learning rates of an update."
+    for group, lr in zip(optimizer.param_groups, initial):
+        group["lr"] = lr * factor
+
+
 def add_losses(
     labelled: dict[str, Tensor],  # weighted terms and 'total'
     pseudo: dict[str, Tensor],  # the same of the pseudo-labels
@@ -43,7 +55,32 @@ def add_losses(
     total = labelled["total"] + pseudo["total"]
     return labelled | {f"pseudo_{k}": v for k, v in pseudo.items() if k != "total"} | {"total": total}
 
+# %% ../nbs/3-method/13_learner.ipynb #aa776a2c
+@dataclass
+class Part:
+    "Hold what a part of a batch is learnt from."
 
+    views: Tensor  # the student's, labelled and strong, prepared (b 3 h w)
+    features: Features | None  # of these views; None for a backbone that trains
+    labelled: Targets  # of the labelled views
+    pseudo: Targets  # of the strong views
+
+
+def whole_batches(
+    parts: list[Part],  # of this process
+    process: Process,  # one of several
+) -> list[tuple[WholeBatch, WholeBatch]]:  # labelled and pseudo-labelled, for every part
+    "Say of every part where it lies in the batch of all processes, which tell each other their numbers."
+    found = []
+    for kind in ("labelled", "pseudo"):
+        counts = [[len(classes) for classes, _ in getattr(part, kind)] for part in parts]
+        size, every = len(counts[0]), process.gather(counts)
+        whole = [n for mine in every for part in mine for n in part]
+        start = process.rank * len(parts)
+        found.append([WholeBatch(whole, (start + i) * size) for i in range(len(parts))])
+    return list(zip(*found))
+
+# %% ../nbs/3-method/13_learner.ipynb #4d316ad4
 class Learner:
     "Student, teacher and optimiser, and what one step does to them (Eqs. 2 and 3)."
 
@@ -52,20 +89,16 @@ class Learner:
         model: Segmenter,  # backbone, student decoder, vocabulary
         config: RunConfig,  # what the run does
         initial: dict[str, Tensor] | None = None,  # decoder weights that student and teacher start from
-        rank: int = 0,  # this process
+        process: Process | None = None,  # where this is one of several; None: the one that runs
     ):
-        train = config.train
-        self.accelerator = Accelerator(mixed_precision=train.precision, cpu=not torch.cuda.is_available())
-        self.model, self.config, self.rank, self.step = model.to(self.accelerator.device), config, rank, 0
+        train, self.process = config.train, process or current_process()
+        self.precision = MixedPrecision(train.precision, self.process.device)
+        self.model, self.config, self.step = model.to(self.process.device), config, 0
         self.criterion = Criterion(config.criterion)
         if initial is not None:
             load_decoder_weights(model.decoder, initial, "the initial weights")
         self.make_teacher(train.resolved(train.unlabelled > 0, initial is not None))
-        optimizer, self.base_lr = make_optimizer(model, train)
-        self.decoder, self.optimizer = self.accelerator.prepare(model.decoder, optimizer)
-        self.backbone = model.backbone
-        if not model.backbone.frozen and self.accelerator.num_processes > 1:
-            self.backbone = self.accelerator.prepare(model.backbone)
+        self.optimizer, self.base_lr = make_optimizer(model, train)
 
     def make_teacher(
         self,
@@ -77,56 +110,82 @@ class Learner:
         tuned = learns and not model.backbone.frozen
         self.ema_backbone = Ema(model.backbone, train.decay, ramp) if tuned else None
 
-    def compute_losses(
-        self,
-        batch: Batch,  # labelled and unlabelled views
-    ) -> dict[str, Tensor]:  # weighted terms and 'total'; unlabelled ones start with `pseudo_`
-        "Return the labelled and pseudo-labelled losses of one step (Eq. 3)."
-        device, n, m = self.accelerator.device, len(batch.images), len(batch.unlabelled)
-        prepared, _ = self.model.prepare(batch.views())
-        features, teacher_features = self.features(prepared, n + m)
-        points = seeded_points(device, "points", self.config.seed, self.step, self.rank)
-        with self.accelerator.autocast():
-            prediction = self.model.decode(features, self.decoder, aux=self.criterion.cfg.deep)
-        losses = self.criterion(prediction[:n], batch.targets_on(device), points)
-        if not m:
-            return losses
-        pseudo = self.make_pseudo_labels(teacher_features, batch.unlabelled, size_of(prepared))
-        return add_losses(losses, self.criterion(prediction[n:], [p.targets() for p in pseudo], points))
-
     def features(
         self,
         prepared: Tensor,  # views of the student, then of the teacher
         students: int,  # how many are the student's
-    ) -> tuple:  # `Features` of both
-        "Return features from one pass through a shared frozen backbone, or from two where each has its own."
+    ) -> tuple[Features | None, Features | None]:  # of the student, of the teacher
+        "Return features from one pass through a frozen backbone; of one that trains, the teacher's alone."
         if self.model.backbone.frozen:
-            both = self.backbone(prepared)
+            both = self.model.backbone(prepared)
             return both[:students], both[students:]
-        own = self.backbone(prepared[:students]) if students else None
         if self.ema_backbone is None or len(prepared) == students:
-            return own, None
-        return own, self.ema_backbone.decoder(prepared[students:])
+            return None, None
+        return None, self.ema_backbone.decoder(prepared[students:])
+
+    def read_part(
+        self,
+        batch: Batch,  # labelled and unlabelled views
+    ) -> Part:
+        "Collect what the student sees and should say, with the teacher's labels of unlabelled views."
+        students = len(batch.images) + len(batch.unlabelled)
+        prepared, _ = self.model.prepare(batch.views())
+        with self.precision.autocast():
+            own, teachers = self.features(prepared, students)
+        part = Part(prepared[:students], own, batch.targets_on(self.process.device), [])
+        if batch.unlabelled:
+            labels, n = self.teacher_labels(teachers, size_of(prepared)), len(batch.unlabelled)
+            mixed = mix_labels(labels[:n], labels[n:], [u.box for u in batch.unlabelled])
+            part.pseudo = [panoptic.targets() for panoptic in mixed]
+        return part
 
     def teacher_labels(
         self,
-        features: Features,  # of the teacher
+        features: Features | None,  # of the teacher, who is there
         size: tuple[int, int],  # height and width of the views
     ) -> list[Panoptic]:  # one per view
         "Return what the teacher predicts, with CLIP's posterior where the recipe says so (Eq. 6)."
-        assert self.ema is not None, "a run without unlabelled images has no teacher"
+        assert self.ema is not None and features is not None, "a run without unlabelled images has no teacher"
         isthing, alpha = self.model.taxonomy.isthing, self.config.teacher_alpha
-        return pseudo_labels(self.model, self.ema.decoder, features, size, isthing, alpha)
+        with self.precision.autocast():
+            return pseudo_labels(self.model, self.ema.decoder, features, size, isthing, alpha)
 
-    def make_pseudo_labels(
+    def part_losses(
         self,
-        features: Features,  # of weak views, then donors
-        samples: list[Unlabelled],  # whose boxes say what is pasted where
-        size: tuple[int, int],  # height and width of the views
-    ) -> list[Panoptic]:  # pseudo-labels of the strong views
-        "Label weak views and donors with the teacher, and paste labels as pixels were pasted (section 4)."
-        labels, n = self.teacher_labels(features, size), len(samples)
-        return mix_labels(labels[:n], labels[n:], [u.box for u in samples])
+        part: Part,  # of this process
+        labelled: WholeBatch,  # where its labelled images lie in the batch
+        pseudo: WholeBatch,  # where its unlabelled images lie
+    ) -> dict[str, Tensor]:  # weighted terms and 'total'; unlabelled ones start with `pseudo_`
+        "Return the losses of one part, which add up to those of the batch (Eq. 3)."
+        points = seeded_points(self.process.device, "points", self.config.seed, self.step, 0)
+        with self.precision.autocast():
+            features = self.model.backbone(part.views) if part.features is None else part.features
+            prediction = self.model.decode(features, aux=self.criterion.cfg.deep)
+        n = len(part.labelled)
+        losses = self.criterion(prediction[:n], part.labelled, points, labelled)
+        if not part.pseudo:
+            return losses
+        return add_losses(losses, self.criterion(prediction[n:], part.pseudo, points, pseudo))
+
+    def compute_losses(
+        self,
+        batch: Batch,  # labelled and unlabelled views of this process
+        each: Callable[[Tensor], None] | None = None,  # called with the total of every part
+    ) -> dict[
+        str, Tensor
+    ]:  # terms and 'total' of all processes, detached; `pseudo_` ones are of unlabelled views
+        "Return the losses of one step, with the gradients added up over processes if `each` makes some."
+        terms: dict[str, Tensor] = {}
+        parts = [self.read_part(part) for part in batch.parts(self.config.train.accumulate)]
+        for part, whole in zip(parts, whole_batches(parts, self.process)):
+            losses = self.part_losses(part, *whole)
+            if each is not None:
+                each(losses["total"])
+            seen = {k: v.detach() for k, v in losses.items()}
+            terms = {k: terms[k] + v for k, v in seen.items()} if terms else seen
+        gradients = [p.grad for p in self.trainable() if p.grad is not None]
+        self.process.sum_([*gradients, *terms.values()])
+        return terms
 
     def train_step(
         self,
@@ -134,18 +193,16 @@ class Learner:
     ) -> dict[str, Tensor]:  # the terms before the update, and the norm of the gradient
         "Update the student once and move the teacher (Eq. 2). Raises DearliError if the loss is not finite."
         self.model.train()
-        train, terms = self.config.train, self.compute_losses(batch)
+        train, terms = self.config.train, self.compute_losses(batch, self.precision.backward)
         if not torch.isfinite(terms["total"]):
             raise DearliError(
                 f"the loss of step {self.step} is not finite: train again in another run folder, "
                 f"with an lr below {train.lr:g} or with precision 'no'."
             )
-        factor = poly(self.step, train.steps, train.power)
-        for group, lr in zip(self.optimizer.param_groups, self.base_lr):
-            group["lr"] = lr * factor
-        self.accelerator.backward(terms["total"])
-        terms["grad_norm"] = self.accelerator.clip_grad_norm_(self.trainable(), train.clip)
-        self.optimizer.step()
+        set_rates(self.optimizer, self.base_lr, poly(self.step, train.steps, train.power))
+        self.precision.unscale_(self.optimizer)
+        terms["grad_norm"] = torch.nn.utils.clip_grad_norm_(self.trainable(), train.clip)
+        self.precision.step(self.optimizer)
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema is not None:
             self.ema.update(self.model.decoder, self.step)
@@ -179,6 +236,7 @@ def learner_state(
         parts["teacher"] = learner.ema.decoder.state_dict()
     for i, p in enumerate(learner.trainable()):
         parts[f"optimizer.{i}"] = {k: torch.as_tensor(v) for k, v in learner.optimizer.state[p].items()}
+    parts["scaler"] = learner.precision.state()
     return {f"{name}.{k}": v for name, part in parts.items() for k, v in part.items()}
 
 
@@ -187,7 +245,7 @@ def restore_learner(
     path: Path,  # checkpoint
 ) -> float:  # seconds of training until then
     "Continue from a checkpoint. Raises DearliError if it does not fit."
-    tensors, meta = load_tensors(path, learner.accelerator.device)
+    tensors, meta = load_tensors(path, learner.process.device)
 
     def part(name: str) -> dict[str, Tensor]:
         return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
@@ -198,11 +256,17 @@ def restore_learner(
     for name, weights in backbone_weights(learner).items():
         copy_parameters_(weights, part(name), str(path))
     for i, p in enumerate(learner.trainable()):
-        moments = part(f"optimizer.{i}")
-        # AdamW counts its steps on the host
-        learner.optimizer.state[p] = {k: v.cpu() if k == "step" else v for k, v in moments.items()}
+        learner.optimizer.state[p] = on_host(part(f"optimizer.{i}"))
+    learner.precision.load(part("scaler"))
     learner.step = int(meta["step"])
     return float(meta["seconds"])
+
+
+def on_host(
+    moments: dict[str, Tensor],  # of one parameter
+) -> dict[str, Tensor]:
+    "Keep the number of steps on the host, where AdamW counts them."
+    return {k: v.cpu() if k == "step" else v for k, v in moments.items()}
 
 
 @torch.no_grad()

@@ -23,10 +23,11 @@ from .io import DearliError, append_jsonl, load_tensors, read_json, save_tensors
 from .learner import Learner, backbone_weights, copy_parameters_, learner_state, restore_learner
 from .model import Segmenter, load_decoder, load_decoder_weights, save_decoder, trainable_parameters
 from .panoptic import Taxonomy, size_of
+from .process import current_process
 from .run_folder import is_finished, write_snapshot
 
 # %% auto #0
-__all__ = ['LOGGED', 'Trainer', 'shared_backbone', 'build_segmenter', 'load_student', 'load_run']
+__all__ = ['LOGGED', 'Trainer', 'backbone_on', 'shared_backbone', 'build_segmenter', 'load_student', 'load_run']
 
 # %% ../nbs/3-method/15_train.ipynb #eac44f00
 LOGGED = ("class", "mask", "dice", "pseudo_class", "pseudo_mask", "pseudo_dice", "total", "grad_norm")
@@ -44,7 +45,7 @@ class Trainer(Learner):
         initial: dict[str, Tensor] | None = None,  # decoder weights that student and teacher start from
         probe: Sequence[Example] = (),  # images whose pseudo-labels are kept as training goes on
     ):
-        super().__init__(model, config, initial, batches.rank)
+        super().__init__(model, config, initial, batches.process)
         self.batches, self.run, self.probe, self.seconds = batches, Path(run), list(probe), 0.0
 
     def fit(
@@ -54,7 +55,7 @@ class Trainer(Learner):
     ) -> Path:  # the run folder
         "Train to the end, or go on from a checkpoint. Raises DearliError if the folder has other settings."
         self.open_folder()
-        train, main = self.config.train, self.accelerator.is_main_process
+        train, main = self.config.train, self.process.main
         left = range(self.step, train.steps)
         order = DataLoader(self.batches, batch_size=None, sampler=left, num_workers=train.workers)
         hidden = not (progress and main)
@@ -76,17 +77,18 @@ class Trainer(Learner):
         if (path := self.run / "config.json").exists():
             remedy = "Give another run folder, or the same settings to go on."
             require_same(read_json(path), self.config, f"{self.run} was started", remedy)
-        else:
+        elif self.process.main:
             write_run(self.run, self.config, self.model.taxonomy)
+        self.process.wait()
         if (path := self.run / "checkpoint.safetensors").exists():
             self.seconds = restore_learner(self, path)
 
     def save(self) -> None:
         "Write the checkpoint, whole or not at all."
-        if self.accelerator.is_main_process:
+        if self.process.main:
             meta = {"step": str(self.step), "seconds": f"{self.seconds:.3f}"}
             save_tensors(self.run / "checkpoint.safetensors", learner_state(self), meta)
-        self.accelerator.wait_for_everyone()
+        self.process.wait()
 
     def report(
         self,
@@ -99,7 +101,7 @@ class Trainer(Learner):
             line = {k: round(terms[k].item(), 5) for k in LOGGED if k in terms}
             bar.set_postfix(loss=f"{line['total']:.2f}")
             line |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": round(self.seconds, 2)}
-            if self.accelerator.is_main_process:
+            if self.process.main:
                 append_jsonl(self.run / "log.jsonl", {"step": self.step, **line})
         if train.snapshot_every and self.step % train.snapshot_every == 0:
             self.snapshot()
@@ -109,16 +111,22 @@ class Trainer(Learner):
     @torch.no_grad()
     def snapshot(self) -> None:
         "Keep the teacher's pseudo-labels of the probe images: their history shows what the teacher learns."
-        if self.ema is None or not self.probe or not self.config.train.snapshot_every:
+        wanted = self.probe and self.config.train.snapshot_every and self.process.main
+        if self.ema is None or not wanted:
             return
         prepared, _ = self.model.prepare([e.image for e in self.probe])
-        _, features = self.features(prepared, 0)
+        with self.precision.autocast():
+            _, features = self.features(prepared, 0)
         write_snapshot(self.run, self.step, self.teacher_labels(features, size_of(prepared)))
 
     def finish(self) -> None:
         "Write the decoders, of which the student's is evaluated, and mark the run as finished."
-        if not self.accelerator.is_main_process:
-            return
+        if self.process.main:
+            self.write_results()
+        self.process.wait()
+
+    def write_results(self) -> None:
+        "Write the decoders and, if it trains, the backbone; `done.json` comes last."
         save_decoder(self.run / "student.safetensors", self.model.decoder, self.model.cfg)
         if self.ema is not None:
             save_decoder(self.run / "teacher.safetensors", self.ema.decoder, self.model.cfg)
@@ -128,24 +136,35 @@ class Trainer(Learner):
 
 # %% ../nbs/3-method/15_train.ipynb #15039380
 @lru_cache(maxsize=4)
+def backbone_on(
+    device: torch.device,  # where it computes
+    name: str,  # see `load_backbone`
+) -> Backbone:
+    "Return a frozen backbone, loaded once for every device."
+    return load_backbone(name).to(device)
+
+
 def shared_backbone(
     name: str,  # see `load_backbone`
 ) -> Backbone:
-    "Return a frozen backbone, loaded once and shared by every model of the process."
-    return load_backbone(name)
+    "Return a frozen backbone on the device of the process, shared by every model that is there."
+    return backbone_on(current_process().device, name)
 
 
 def build_segmenter(
     config: RunConfig,  # backbone, sizes, class head, seed
     taxonomy: Taxonomy,  # classes, or the one class of a warm-up
-) -> Segmenter:  # pretrained backbone, untrained decoder
+) -> Segmenter:  # pretrained backbone, untrained decoder, on the device of the process
     "Build the model of a run. Raises DearliError if its backbone cannot be loaded."
-    load = shared_backbone if config.model.freeze_backbone else load_backbone
-    backbone = load(config.backbone)
+    load, device = (
+        shared_backbone if config.model.freeze_backbone else load_backbone,
+        current_process().device,
+    )
+    backbone = load(config.backbone).to(device)
     classifier = text_classifier(backbone, taxonomy.vocabulary)
     with torch.random.fork_rng():
         torch.manual_seed(seeded("initial weights", config.seed).initial_seed())
-        return Segmenter(backbone, taxonomy, classifier, config.model)
+        return Segmenter(backbone, taxonomy, classifier, config.model).to(device)
 
 
 def load_student(
