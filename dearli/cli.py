@@ -6,21 +6,25 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json as jsonlib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from errno import ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC, EROFS
+from functools import partial, wraps
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Union
 
 # %% auto #0
-__all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'Command', 'find_command', 'new_name', 'load_command', 'overview',
-           'say', 'simplify', 'complain', 'explain_os_error', 'run_command', 'with_home', 'main']
+__all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'REPORTS', 'NO_MEMORY', 'Command', 'find_command', 'new_name',
+           'load_command', 'overview', 'say', 'as_json', 'visible', 'simplify', 'complain', 'explain_os_error',
+           'explain', 'run_command', 'read_options', 'option_mistake', 'with_home', 'wants_traceback', 'main']
 
 # %% ../nbs/8-command/02_cli.ipynb #7595fe34
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": Command("project:predict", "segment a folder of images"),
     "review": Command("project:review", "list the most doubtful results of `predict`"),
     "compare": Command("project:compare", "measure how much the unlabelled images help"),
-    "oracle": Command("project:oracle", "test how well CLIP names the masks of your labels"),
+    "oracle": Command("project:oracle", "test how well encoders name the masks of your labels"),
     "data": {
         "ade20k": Command("data:ade20k", "prepare ADE20K panoptic"),
         "coco-panoptic": Command("data:coco_panoptic", "prepare COCO-Panoptic"),
@@ -144,6 +148,8 @@ def overview(
 
 # %% ../nbs/8-command/02_cli.ipynb #4152a217
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "·": "."}
+REPORTS = "https://github.com/dearli/dearli/issues"
+NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory|Unable to allocate")
 
 
 def say(
@@ -152,7 +158,32 @@ def say(
     json: bool,  # which of the two
 ) -> None:
     "Print a report for people or for programs."
-    print(jsonlib.dumps(value, ensure_ascii=False) if json else text)
+    print(as_json(value, sys.stdout.encoding) if json else visible(text, keep="\n\t"))
+
+
+def as_json(
+    value: Any,  # what programs read
+    encoding: str | None,  # of the output
+) -> str:
+    "Write a value as JSON, with escapes where the output or a terminal could not take a character."
+    text = jsonlib.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return jsonlib.dumps(value)
+    return text if text.isprintable() else jsonlib.dumps(value).replace("\x7f", "\\u007f")
+
+
+def visible(
+    text: str,  # perhaps with a name of a stranger's file in it
+    keep: str = "",  # characters to leave as they are
+) -> str:
+    "Show what a terminal would obey instead of printing it as escapes."
+    if text.isprintable():
+        return text
+    from dearli.io import escaped  # costs the import of torch, which is loaded where files were read
+
+    return escaped(text, keep)
 
 
 def simplify(
@@ -169,7 +200,7 @@ def complain(
     status: int = 2,  # exit status
 ) -> int:  # the same
     "Print one sentence where errors are printed."
-    print(f"dearli: {sentence}", file=sys.stderr)
+    print(f"dearli: {visible(sentence)}", file=sys.stderr)
     return status
 
 
@@ -177,11 +208,36 @@ def explain_os_error(
     error: OSError,  # of the file system
 ) -> str:
     "Say in one sentence which file could not be used, and what helps."
-    if error.errno == ENOSPC:
-        where = f", writing {error.filename}" if error.filename else ""
+    where = f", writing {error.filename}" if error.filename else ""
+    if error.errno in (ENOSPC, EDQUOT, EFBIG):
         return f"the disk is full{where}: free some space, then give the same command again."
+    if error.errno == EROFS:
+        return f"the disk can only be read{where}: choose a folder elsewhere."
     name = f"{error.filename}: " if error.filename else ""
     return f"{name}{error.strerror or error}: check the path and its permissions."
+
+
+def explain(
+    error: BaseException,  # that ended a command
+) -> str:
+    "Say in one sentence why a command ended; a fault of ours says where to report it."
+    module = sys.modules.get("dearli.io")  # where it is not loaded, nothing of it was raised
+    if module and isinstance(error, module.DearliError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: a training goes on when the same command is given again."
+    if isinstance(error, OSError):
+        return explain_os_error(error)
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        return (
+            "there is not enough memory for this: give smaller images, fewer of them at once "
+            "(--train.batch, --view.crop) or windows, or close other programs."
+        )
+    first = (str(error).splitlines() or [""])[0][:200]
+    return (
+        f"{type(error).__name__} ({first}): this is a fault in dearli, "
+        f"so please report what the same command prints with --debug at {REPORTS}"
+    )
 
 # %% ../nbs/8-command/02_cli.ipynb #460b4c92
 def run_command(
@@ -193,8 +249,8 @@ def run_command(
     node, words = find_command(args)
     prog, rest = " ".join(["dearli", *words]), args[len(words) :]
     if isinstance(node, Command):
-        flags = (tyro.conf.FlagCreatePairsOff,)
-        status = tyro.cli(load_command(node, rest), prog=prog, args=rest, config=flags)
+        work = read_options(load_command(node, rest), prog, rest)
+        status = work()
         return 0 if status is None else status
     if rest and not rest[0].startswith("-"):
         from dearli.io import nearest
@@ -211,6 +267,46 @@ def run_command(
     return 0
 
 
+def read_options(
+    function: Callable,  # of a command
+    prog: str,  # words that lead to it
+    args: list[str],  # its options
+) -> Callable[[], int | None]:  # the function with its arguments
+    "Read the options of a command; a mistake ends the process with one sentence."
+    import tyro
+
+    @wraps(function)
+    def bound(*values, **options):
+        return partial(function, *values, **options)
+
+    box = StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(bound, prog=prog, args=args, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as end:
+        if end.code != 2:
+            raise
+        raise SystemExit(complain(option_mistake(box.getvalue(), prog))) from None
+
+
+def option_mistake(
+    box: str,  # what tyro prints about a wrong option
+    prog: str,  # words that lead to the command
+) -> str:
+    "Put tyro's box into one sentence."
+    plain = re.sub(r"\x1b\[[\d;]*m", "", box)
+    rows = [line.strip("│╭╰╮╯|+ ") for line in plain.splitlines()[1:]]
+    text = " ".join("\n" if row and not row.strip("─-") else row for row in rows)
+    blocks = text.strip().split("\n")
+    what, rest = " ".join(blocks[0].split()).rstrip("."), " ".join(blocks[1:])
+    what = what.replace(". Expected one of", ", expected one of") or "the options cannot be read"
+    near = re.search(r"Perhaps you meant:\s*(--[\w.-]+)", rest)
+    groups = re.search(r"Available subcommands: (.*)", rest)
+    advice = f"choose from {groups[1].strip()}, " if groups and not near else ""
+    advice = f"did you mean '{near[1]}', " if near else advice
+    return f"{what}: {advice}see `{prog} --help`."
+
+
 def with_home(
     args: Sequence[str],  # of a command line
 ) -> list[str]:
@@ -220,28 +316,45 @@ def with_home(
     return [m[1] + os.path.expanduser(m[2]) if m else a for a, m in zip(args, found)]
 
 
+def wants_traceback(
+    args: Sequence[str],  # of a command line
+) -> bool:
+    "Tell whether errors are shown with their traceback: after `--debug`, or where DEARLI_DEBUG is set."
+    return "--debug" in args or os.environ.get("DEARLI_DEBUG", "0") not in ("", "0")
+
+
 def main(
     args: Sequence[str] | None = None,  # arguments; None takes those of the process
 ) -> int:  # exit status: 0, 1 after a check that failed, 2 after a mistake, 130 after Ctrl-C
-    "Run the `dearli` command and return its exit status."
+    "Run the `dearli` command and return its exit status; every error ends here, in one sentence."
     args = with_home(sys.argv[1:] if args is None else args)
+    debug, args = wants_traceback(args), [a for a in args if a != "--debug"]
     codecs.register_error("dearli", simplify)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="dearli")
     try:
         sentence = new_name(args)
-        return complain(sentence) if sentence else run_command(args)
-    except KeyboardInterrupt:
-        return complain("interrupted: a training goes on when the same command is given again.", 130)
+        status = complain(sentence) if sentence else run_command(args)
+        sys.stdout.flush()  # a full disk or a closed pipe is noticed here
+        return status
     except BrokenPipeError:  # such as `dearli study list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         return 141
-    except OSError as error:
-        return complain(explain_os_error(error))
-    except ValueError as error:
-        from dearli.io import DearliError
+    except (Exception, KeyboardInterrupt) as error:
+        return _end(error, debug)
 
-        if not isinstance(error, DearliError):
-            raise
-        return complain(str(error))
+
+def _end(error: BaseException, debug: bool) -> int:
+    "Say why a command ended, and choose its exit status."
+    if isinstance(error, OSError) and error.filename is None:
+        _silence_output()  # what could not be written must not be tried again at the end
+    if debug:
+        traceback.print_exception(error)
+    return complain(explain(error), 130 if isinstance(error, KeyboardInterrupt) else 2)
+
+
+def _silence_output() -> None:
+    "Let what is still to be printed go nowhere."
+    if isinstance(sys.stdout, TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

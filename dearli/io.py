@@ -31,8 +31,8 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['CHECKSUM', 'DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep', 'is_alive',
-           'write_json', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'save_tensors', 'checksum',
-           'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
+           'write_json', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'escaped', 'save_tensors',
+           'checksum', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
@@ -178,19 +178,31 @@ def _json(value: object, indent: int | None = None) -> str:
     return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
 
 
+def read_text(
+    path: str | Path,  # a text file that a person or another program wrote
+) -> str:  # without a byte-order mark
+    "Read a text. Raises DearliError if it is missing, or not in UTF-8."
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DearliError(f"{path} does not exist: check the path.") from None
+    except OSError as e:
+        raise DearliError(f"{path} cannot be read ({e.strerror}): give a text file.") from None
+    except UnicodeDecodeError as e:
+        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
+
+
 def read_json(
     path: str | Path,  # a JSON file
 ) -> typing.Any:
     "Read a JSON file. Raises DearliError if it is missing or broken."
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))  # a byte-order mark is no JSON
-    except FileNotFoundError:
-        raise DearliError(f"{path} does not exist: check the path.") from None
-    except OSError as e:
-        raise DearliError(f"{path} cannot be read ({e.strerror}): give a JSON file.") from None
+        return json.loads(read_text(path))
+    except DearliError:
+        raise
     except RecursionError:
         raise DearliError(f"{path} is nested too deeply for JSON: download or write it again.") from None
-    except ValueError as e:  # also bytes that are not UTF-8, and numbers of thousands of digits
+    except ValueError as e:  # also numbers of thousands of digits
         raise DearliError(f"{path} is not valid JSON ({e}): download or write it again.") from None
 
 
@@ -237,6 +249,14 @@ def inside(
     if os.path.isabs(plain) or plain.split("/")[0] == "..":
         raise DearliError(f"{shown} leaves the folder {root}: give a path inside it.")
     return Path(root) / plain
+
+# %% ../nbs/1-ground/01_io.ipynb #7a196086
+def escaped(
+    text: str,  # perhaps with a name of a stranger's file in it
+    keep: str = "",  # characters to leave as they are
+) -> str:
+    r"Show characters that a terminal would obey, and halves of characters, as escapes such as \x1b."
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 # %% ../nbs/1-ground/01_io.ipynb #21be6a7f
 def save_tensors(
@@ -338,9 +358,11 @@ def from_dict(
     where: str = "",  # prefix for messages, e.g. `'config.json'`
 ) -> _T:  # an instance of `cls`
     "Build a dataclass from plain values. Raises DearliError if a key is unknown or missing, or a type wrong."
-    text = json.dumps(_plain(values), default=str)
     try:
+        text = json.dumps(_plain(values), default=str)
         return TypeAdapter(cls).validate_json(text, strict=True, extra="forbid")
+    except RecursionError:
+        raise DearliError(f"{where or cls.__name__} is nested too deeply: write it again.") from None
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
     raise DearliError(_explain(cls, json.loads(text), mistakes, where))

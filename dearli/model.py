@@ -22,9 +22,9 @@ from .query_decoder import LanguageHead, LinearHead, Prediction, QueryDecoder, p
 from .recognition import Convention, ensemble, zero_shot
 
 # %% auto #0
-__all__ = ['Sizes', 'NORMS', 'DecoderSizes', 'SegmenterConfig', 'Decoder', 'Frame', 'Segmenter', 'short_edge_size',
-           'resize_for_test', 'param_groups', 'save_decoder', 'load_decoder', 'read_segmenter_config',
-           'trainable_parameters', 'load_decoder_weights']
+__all__ = ['Sizes', 'NORMS', 'DecoderSizes', 'SegmenterConfig', 'ChannelNorm', 'SimplePyramid', 'Decoder', 'Frame', 'Segmenter',
+           'short_edge_size', 'resize_for_test', 'param_groups', 'save_decoder', 'load_decoder',
+           'read_segmenter_config', 'trainable_parameters', 'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
 Sizes = TypeVar("Sizes", bound="DecoderSizes")
@@ -96,6 +96,55 @@ class SegmenterConfig(DecoderSizes):
         return cls(**{**chosen, **options})
 
 # %% ../nbs/3-method/07_model.ipynb #071c5766
+class ChannelNorm(nn.LayerNorm):
+    "Normalise the channels of every pixel."
+
+    def forward(
+        self,
+        x: Float[Tensor, "b c h w"],  # maps
+    ) -> Float[Tensor, "b c h w"]:
+        "Normalise over the channels, which come second."
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class SimplePyramid(nn.Module):
+    "Make a pyramid of the one map of a plain ViT (ViTDet, Section 3)."
+
+    def __init__(
+        self,
+        stride: int,  # of the map, a power of two
+        channels: int,  # of the map; halved while the size doubles, down to 8
+        wanted: tuple[int, ...],  # strides, powers of two
+    ):
+        super().__init__()
+        self.stride = stride
+        self.levels = nn.ModuleDict({str(s): self._level(stride, channels, s) for s in sorted(wanted)})
+        self.channels = {
+            s: max(channels * min(s, stride) // stride, min(channels, 8)) for s in sorted(wanted)
+        }
+
+    def _level(self, stride: int, channels: int, wanted: int) -> nn.Sequential:
+        "Make the layers from the map to one level: halve channels while size doubles, or take maxima."
+        layers: list[nn.Module] = []
+        while stride > wanted:
+            width = max(channels // 2, min(channels, 8))
+            stride = stride // 2
+            layers.append(nn.ConvTranspose2d(channels, width, 2, 2))
+            layers += [ChannelNorm(width), nn.GELU()] if stride > wanted else []
+            channels = width
+        if stride < wanted:
+            layers.append(nn.MaxPool2d(wanted // stride, wanted // stride, ceil_mode=True))
+        return nn.Sequential(*layers)
+
+    def forward(
+        self,
+        pyramid: dict[int, Tensor],  # the map (b c h w), under its stride
+    ) -> dict[int, Tensor]:  # maps (b c h w) by stride
+        "Make the wanted levels in single precision, finest first."
+        x = pyramid[self.stride].float()
+        return {int(s): level(x) for s, level in self.levels.items()}
+
+
 class Decoder(nn.Module):
     "Join pixel decoder, query decoder and class head: all trainable parts in one module."
 
@@ -106,7 +155,12 @@ class Decoder(nn.Module):
         width: int,  # classes for a linear head, width of the text embeddings for a language head
     ):
         super().__init__()
-        missing = [s for s in (*cfg.levels, cfg.mask_stride) if s not in channels]
+        wanted = (cfg.mask_stride, *reversed(cfg.levels))
+        self.neck: SimplePyramid | None = None
+        if len(channels) == 1:
+            self.neck = SimplePyramid(*next(iter(channels.items())), wanted)
+            channels = self.neck.channels
+        missing = [s for s in reversed(wanted) if s not in channels]
         if missing:
             raise DearliError(
                 f"the backbone has no map at stride {missing[0]} (it has {sorted(channels)}): "
@@ -138,6 +192,13 @@ class Decoder(nn.Module):
         else:
             self.head = LanguageHead(cfg.dim, width, cfg.mask_dim if cfg.mask_pooling else 0)
 
+    def complete(
+        self,
+        pyramid: dict[int, Tensor],  # backbone maps (b c h w) by stride
+    ) -> dict[int, Tensor]:  # with the levels that the pixel decoder reads
+        "Make a pyramid of the one map of a plain ViT; other pyramids stay as they are."
+        return pyramid if self.neck is None else self.neck(pyramid)
+
     def forward(
         self,
         pyramid: dict[int, Tensor],  # backbone maps (b c h w) by stride
@@ -145,7 +206,7 @@ class Decoder(nn.Module):
         aux: bool = True,  # keep the earlier stages
     ) -> Prediction:
         "Predict class and mask logits from a pyramid."
-        features, maps = self.pixels(pyramid)
+        features, maps = self.pixels(self.complete(pyramid))
         return predict_stages(self.queries(features, maps, aux), features, self.head, classifier)
 
 # %% ../nbs/3-method/07_model.ipynb #85f99425

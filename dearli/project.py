@@ -32,7 +32,7 @@ from .data.datafile import Data, Labels, open_data, open_labels, read_data_file
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluation import evaluate, segment
 from .images import Part
-from .io import DearliError, read_json, sweep, to_dict, write_json
+from .io import DearliError, inside, read_json, sweep, to_dict, write_json
 from .model import DecoderSizes, SegmenterConfig, load_decoder
 from .run_folder import is_finished, training_seconds
 from .show import Drawing, side_by_side
@@ -321,10 +321,10 @@ def compare_one(
     row, data = ("semi" if settings.semi else "supervised"), open_data(file, part)
     config = resolve_project(settings, seed, describe_data(file, data, part, settings.semi))
     name = f"{config.data.name}_{row}_s{seed}"
-    path = runs / "records" / f"{name}.json"
+    path = inside(runs / "records", f"{name}.json")  # the dataset's name is a stranger's, perhaps
     if path.exists():
         return same_record(path, config)
-    run = train_project(file, runs / name, settings, seed, part, checked=True, progress=progress)
+    run = train_project(file, inside(runs, name), settings, seed, part, checked=True, progress=progress)
     scores = score_project(run, progress=progress)
     where = replace(config.data, file=Path(config.data.file).name)  # a record does not name anybody's folders
     place = {"dataset": config.data.name, "row": row, "split": labelled, "seed": seed}

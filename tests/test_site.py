@@ -12,6 +12,8 @@ from functools import partial
 
 import docs
 import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
 
 pytest.importorskip("pytest_playwright", reason="pip install pytest-playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -64,6 +66,13 @@ def complaints(page):
     return found
 
 
+def serious(page):
+    """What axe-core finds that keeps somebody from using a page."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    grave = [v for v in found if v["impact"] in ("serious", "critical")]
+    return [f"{v['id']}: {node['html'][:200]}" for v in grave for node in v["nodes"][:3]]
+
+
 def changes(page, shows, act):
     """Do something and wait until the page shows something else."""
     before = page.evaluate(shows)
@@ -86,6 +95,24 @@ def test_page(page, complaints, name):
         "too wide for a phone"
     )
     assert not complaints
+    page.set_viewport_size(WIDE)
+    assert not serious(page)
+
+
+@pytest.mark.parametrize("name", ["index", "6-study/figure3", "6-study/results", "3-method/clip"])
+def test_page_in_the_dark(page, complaints, name):
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"/{name}.html", wait_until="load")
+    assert not serious(page) and not complaints
+
+
+def test_keyboard_leads_past_the_menus(page, complaints):
+    page.goto("/index.html")
+    page.keyboard.press("Tab")
+    assert "Skip" in page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.id == 'quarto-document-content'")
+    assert not complaints
 
 
 def test_old_addresses_lead_to_todays_pages(page, complaints):
@@ -102,6 +129,20 @@ def test_search_finds_a_function(page, complaints):
     page.locator("a:visible:has-text('mask_pool')").first.click()
     page.wait_for_load_state()
     assert "mask_pool" in page.inner_text("main") and not complaints
+
+
+def test_search_puts_first_the_page_that_explains(page, complaints):
+    words = yaml.safe_load((docs.NBS / "search.yml").read_text())
+    page.goto("/index.html")
+    box = page.locator(".smalldocs-search input:visible").first
+    wrong = []
+    for address, terms in words.items():
+        for term in terms:
+            box.fill(term)
+            page.wait_for_timeout(300)  # the box waits before it searches
+            first = page.locator(".search-result:visible").first.get_attribute("href")
+            wrong += [] if first.endswith(address) else [f"{term}: {first}, not {address}"]
+    assert not wrong and not complaints
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -17,20 +17,17 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from common import BIN, ROOT
 from execnb.nbio import NbCell, mk_cell, read_nb, write_nb
-from latex2mathml.converter import convert
+from finish import finished, guide_search
 from nbdev.doclinks import NbdevLookup
 from nbdev.processors import FilterDefaults
 
 NBS, SOURCE, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
 HOST, CODE = "https://dearli.github.io/dearli/", "https://github.com/dearli/dearli/blob/main/"
 LOOKUP = NbdevLookup()
+TEST = re.compile(r"^\s*(assert |test_\w+\()", re.M)
 PAPERS = ("CHANGELOG.md", "CONTRIBUTING.md")
 NOTEBOOKS = sorted(NBS.glob("[0-9]*/[0-9]*.ipynb"))
 LINK = re.compile(rf"\[(`[^`]+`)\]\({HOST}([^)#]+)\.html#([\w.]+)\)")  # as nbdev writes it
-FORMULA = re.compile(r'<span class="math (inline|display)">\s*\\[(\[](.+?)\\[)\]]\s*</span>', re.S)
-ELSEWHERE = (
-    r'<link [^>]*katex[^>]*>|<script [^>]*katex[^>]*></script>|@import\s*url\(["\']?https?:[^)]*\)\s*;'
-)
 QUARTOS = r"broken link|output-file is not read|format\.html\.(html-math-method|grid) is ignored"
 MOVED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>This page has moved</title>
 <meta http-equiv="refresh" content="1; url={0}"><script>location.replace("{0}" + location.hash)</script>
@@ -68,6 +65,35 @@ def table(name: str, node: ast.stmt, lines: list[str], module: str) -> str:
     link = f'[source]({LOOKUP.code(f"dearli.{module}.{name}")}){{style="float:right; font-size:smaller"}}'
     said = "" if is_class else ast.get_docstring(node) or ""
     return f"---\n\n{link}\n\n### {name}\n\n```python\n{text}\n```\n\n{said}"
+
+
+def plain(markdown: str) -> str:
+    """The last paragraph of a cell of text, as words."""
+    last = re.split(r"\n\s*\n|\n(?=#)", markdown.strip())[-1]
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*#$\\|]", r"\1", last)
+    return textwrap.shorten(words, 240, placeholder=" …").replace('"', "'")
+
+
+def option(cell: NbCell, line: str) -> None:
+    """Add a line that starts with #| to a cell."""
+    cell.source = f"#| {line}\n{cell.source}"
+
+
+def prepared(cells: list[NbCell]) -> list[NbCell]:
+    """Cells whose pictures have a text and whose tests are folded."""
+    said = ""
+    for cell in cells:
+        if cell.cell_type != "code":
+            said = plain(cell.source) or said
+            continue
+        outputs = cell.get("outputs") or []
+        pictures = [k for o in outputs for k in o.get("data", ()) if k.startswith("image/")]
+        if pictures and "#| fig-alt" not in cell.source:
+            option(cell, f'fig-alt: "{said}"')
+        if not outputs and TEST.search(cell.source) and not cell.source.startswith("#|"):
+            option(cell, 'code-summary: "Tests"')
+            option(cell, "code-fold: true")
+    return cells
 
 
 def described(cell: NbCell, module: str) -> list[NbCell]:
@@ -110,7 +136,7 @@ def write_page(path: Path) -> None:
     """Write one notebook with its API tables below _proc/."""
     page, notebook = page_of(path), read_nb(path)
     module = next(iter(re.findall(r"#\| default_exp ([\w.]+)", path.read_text())), "")
-    notebook.cells = [part for cell in notebook.cells for part in described(cell, module)]
+    notebook.cells = [part for cell in prepared(notebook.cells) for part in described(cell, module)]
     Filter()(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -139,11 +165,6 @@ def write_source() -> None:
         write_page(path)
 
 
-def as_mathml(match: re.Match) -> str:
-    """An equation as MathML: no script, no network, and a screen reader can read it."""
-    return convert(html.unescape(match[2]), display="block" if match[1] == "display" else "inline")
-
-
 def broken_links() -> list[str]:
     """Links inside the site that lead nowhere, anchors included."""
     pages = {path.resolve(): path.read_text() for path in SITE.rglob("*.html")}
@@ -166,8 +187,12 @@ def build() -> list[str]:
     done = subprocess.run([BIN / "smalldocs", "render", SOURCE], text=True, capture_output=True)
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(SOURCE / "_docs", SITE)
-    for path in (*SITE.rglob("*.html"), *SITE.rglob("*.css")):  # nothing asks another server for anything
-        path.write_text(re.sub(ELSEWHERE, "", FORMULA.sub(as_mathml, path.read_text())))
+    for path in (*SITE.rglob("*.html"), *SITE.rglob("*.css")):
+        path.write_text(finished(path.read_text()))
+    index, script = SITE / "search.json", SITE / "site_libs" / "smalldocs.js"
+    first = yaml.safe_load((NBS / "search.yml").read_text())
+    for path, text in zip((index, script), guide_search(index.read_text(), script.read_text(), first)):
+        path.write_text(text)
     said = [line for line in done.stderr.splitlines() if line.startswith("warning")]
     return [line for line in said if not re.search(QUARTOS, line)] + broken_links()
 

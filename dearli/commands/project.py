@@ -5,6 +5,7 @@
 # %% ../../nbs/8-command/04_project_commands.ipynb #02f858b9
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,8 @@ from tyro.conf import Positional
 from ..cli import say
 from ..clip import load_backbone
 from ..data.datafile import open_data
-from ..images import Part
-from ..io import atomic_write
+from ..images import Dataset, Part
+from ..io import atomic_write, escaped
 from ..predict import load_segmenter, read_review, segment_folder
 from dearli.project import (
     ProjectConfig,
@@ -28,10 +29,12 @@ from dearli.project import (
     train_project,
 )
 from ..study.oracle import oracle_pq
+from ..study.ranking import Rank, rank_backbones, rank_json, rank_text
 from ..study.records import SCORES
 
 # %% auto #0
-__all__ = ['Settings', 'CLIP', 'train', 'score', 'show', 'compare', 'review_line', 'predict', 'review', 'name_masks', 'oracle']
+__all__ = ['Settings', 'CLIP', 'RANKED', 'train', 'score', 'show', 'compare', 'review_line', 'predict', 'review', 'name_masks',
+           'rank', 'oracle']
 
 # %% ../../nbs/8-command/04_project_commands.ipynb #75b58ff5
 Settings = Annotated[
@@ -107,7 +110,7 @@ def review_line(
 ) -> str:
     "Write one line about the result of one image."
     shares = f"certainty {item['certainty']:.2f}   void {item['void']:.2f}"
-    return f"{item['image']:30} {shares}   {item['segments']} segments"
+    return f"{escaped(item['image']):30} {shares}   {item['segments']} segments"
 
 
 def predict(
@@ -156,18 +159,44 @@ def name_masks(
 
 
 CLIP = ProjectConfig().backbone
+RANKED = 64  # images that a ranking looks at when no number is given
+
+
+def rank(
+    file: Path,  # a dataset file
+    backbones: Sequence[str],  # encoders, for `load_backbone`
+    count: int | None = None,  # images to name, evenly spaced; None: 64
+    short: int | None = 640,  # shorter edge to which larger images are scaled
+    device: str = "cpu",  # where the encoders run
+) -> list[Rank]:  # the best first
+    "Rank encoders on the validation images, by class means of the labelled ones; else on the labelled alone."
+    data = open_data(file)
+
+    def some(images: Dataset) -> Part:
+        most = min(count or RANKED, len(images))
+        return Part(images, [i * len(images) // most for i in range(most)])
+
+    support = None if data.validation is None else some(data.labelled)
+    images = some(data.validation or data.labelled)
+    return rank_backbones(backbones, images, support, data.taxonomy, short, device)
 
 
 def oracle(
     file: Positional[Path],  # a dataset file
     backbone: str = CLIP,  # a CLIP with a text tower
-    count: int | None = None,  # images to use, the first ones; by default all
+    backbones: tuple[str, ...] = (),  # encoders to rank, with or without a text tower
+    count: int | None = None,  # images to use; by default all, for a ranking 64
+    short: int = 640,  # shorter edge to which a ranking scales larger images
+    device: str = "cpu",  # where a ranking runs, such as cuda
     json: bool = False,  # print JSON
 ) -> None:
-    "Test how well CLIP names the masks of your labels (validation images, or the labelled ones)."
+    "Test how well frozen encoders name the masks of your labels (validation images, or the labelled ones)."
+    if backbones:
+        ranks = rank(file, backbones, count, short, device)
+        return say(rank_text(ranks), rank_json(ranks), json)
     found = name_masks(file, backbone, count)
     lines = [f"{part:8} PQ {found['scores'][part]['pq']:5.1f}" for part in ("all", "things", "stuff")]
     for name, row in sorted(found["classes"].items(), key=lambda item: item[1]["right"]):
         taken = f", most often taken for {row['taken_for']}" if row["taken_for"] else ""
-        lines.append(f"{name:30} {row['right']:4.0%} of {row['segments']} named right{taken}")
+        lines.append(f"{escaped(name):30} {row['right']:4.0%} of {row['segments']} named right{taken}")
     say("\n".join(lines), found, json)

@@ -5,6 +5,7 @@
 # %% ../../nbs/5-data/06_datafile.ipynb #d697a158
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from torch import Tensor
 from .partitions import read_partition
 from .vocabularies import read_classes
 from ..images import Example, ImageFolder, Part, read_image
-from ..io import DearliError, from_dict
+from ..io import DearliError, from_dict, inside, read_text
 from ..panoptic import Panoptic, Segments, Taxonomy
 from .sources import InstanceSource, PanopticSource, PngSource, Source
 
@@ -34,14 +35,14 @@ class ImageList:
 
     def __init__(
         self,
-        path: str | Path,  # one image per line, relative to the file; `#` starts a comment
+        path: str | Path,  # one image per line, below the file's folder; `#` starts a comment
         exclude: Sequence[str] = (),  # file names to leave out, with or without suffix
         taxonomy: Taxonomy | None = None,  # of the labelled images they go with
     ):
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
         out = {Path(n).stem for n in exclude}
         self.names = [n for n in lines if n and n[0] != "#" and Path(n).stem not in out]
-        self.paths = [Path(path).parent / n for n in self.names]
+        self.paths = [inside(Path(path).parent, n) for n in self.names]
         self.taxonomy, self.name, self.file = taxonomy, Path(path).stem, Path(path)
         if not self.paths:
             raise DearliError(f"{path} lists no image: give one path per line.")
@@ -113,6 +114,9 @@ class DataFile:
 PATHS = ("images", "json", "masks", "semantic", "instances", "only")  # keys of a section that name a file
 
 
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+
+
 def read_data_file(
     path: str | Path,  # a TOML file
 ) -> DataFile:  # with absolute paths
@@ -120,11 +124,14 @@ def read_data_file(
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: write one with dearli init.")
+    text = read_text(path)
+    if any(line.count(".") > 100 for line in _QUOTED.sub("", text).splitlines()):
+        raise DearliError(f"{path} has a key of more than 100 parts: write it again.")
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        value = tomllib.loads(text)
     except RecursionError:
         raise DearliError(f"{path} is nested too deeply for TOML: write it again.") from None
-    except ValueError as e:  # also bytes that are not UTF-8, and numbers of thousands of digits
+    except ValueError as e:  # also numbers of thousands of digits
         raise DearliError(f"{path} is not valid TOML ({e}): correct that line.") from None
     return from_dict(DataFile, _absolute({"name": path.stem, **value}, path.parent.resolve()), path.name)
 

@@ -11,6 +11,7 @@ import shutil
 import tarfile
 import time
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from tqdm.auto import tqdm
 from ..io import DearliError, atomic_write, publish, read_json, sweep, write_json
 
 # %% auto #0
-__all__ = ['Archive', 'checksum', 'verify_archive', 'download', 'unpack', 'fetch', 'count_files']
+__all__ = ['MOST_TIMES', 'MOST_FILES', 'Archive', 'checksum', 'verify_archive', 'download', 'unpack', 'fetch', 'count_files']
 
 # %% ../../nbs/5-data/02_fetch.ipynb #c6e37e38
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,11 @@ def _expected(archive: Archive, part: Path, start: int, length: str | None) -> i
     return total
 
 # %% ../../nbs/5-data/02_fetch.ipynb #de4e91f2
+MOST_TIMES = 100  # pictures hardly shrink in an archive, and annotations to a tenth
+MOST_FILES = 2_000_000  # OpenImages has as many
+_REFUSED = "the archive is refused, so get it from its publisher again"
+
+
 @dataclass(frozen=True)
 class _Member:
     "A file in an archive."
@@ -209,14 +215,30 @@ def _opened(path: Path) -> Iterator[tuple[list[_Member], Callable]]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as z:
-                yield [_zip_member(path, i) for i in z.infolist() if not i.is_dir()], z.open
+                entries = (_zip_member(path, i) for i in z.infolist() if not i.is_dir())
+                yield _within_limits(path, entries), z.open
         else:
             with tarfile.open(path) as t:
-                yield [_tar_member(path, m) for m in t if not m.isdir()], t.extractfile
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as e:
+                members = (_tar_member(path, m) for m in t if not m.isdir())
+                yield _within_limits(path, members), t.extractfile
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as e:
         raise DearliError(
             f"{path} cannot be read as an archive ({e}): delete it and run the command again."
         ) from None
+
+
+def _within_limits(path: Path, members: Iterator[_Member]) -> list[_Member]:
+    "List the files of an archive; raises `DearliError` as soon as they are too many or too large."
+    found, size, most = [], 0, MOST_TIMES * path.stat().st_size + 2**20
+    for m in members:
+        found.append(m)
+        size += m.size
+        if len(found) > MOST_FILES:
+            raise DearliError(f"{path} holds more than {MOST_FILES:,} files: {_REFUSED}.")
+        if size > most:
+            what = f"{path} would become more than {MOST_TIMES} times as large"
+            raise DearliError(f"{what}: {_REFUSED}.")
+    return found
 
 
 def _zip_member(path: Path, info: zipfile.ZipInfo) -> _Member:
@@ -240,7 +262,7 @@ def _safe(path: Path, name: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
         what = f"{path} contains the path {name!r}, which leaves its folder"
-        raise DearliError(f"{what}: the archive is refused, so get it from its publisher again.")
+        raise DearliError(f"{what}: {_REFUSED}.")
     return str(PurePosixPath(*parts))
 
 # %% ../../nbs/5-data/02_fetch.ipynb #9543cc02
@@ -276,7 +298,7 @@ def _plan(path: Path, into: Path, members: list[_Member]) -> list[_Member]:
     parents = {str(p) for n in names for p in PurePosixPath(n).parents}
     if twice := next((n for n, k in names.items() if k > 1 or n in parents), None):
         what = f"{path} contains {twice!r} twice"
-        raise DearliError(f"{what}: the archive is refused, so get it from its publisher again.")
+        raise DearliError(f"{what}: {_REFUSED}.")
     home = into.resolve()
     for m in members:
         target = into / m.name

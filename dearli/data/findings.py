@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..io import escaped
+
 # %% auto #0
 __all__ = ['RULES', 'Finding', 'Report', 'as_text']
 
@@ -152,7 +154,7 @@ def _finding_lines(report: Report, most: int) -> Iterator[str]:
         groups[f.part, f.level, f.rule].append(f.message)
     for (part, level, rule), messages in groups.items():
         start = f"{part}: {level} {rule}:"
-        yield from (f"{start} {m}" for m in messages[:most])
+        yield from (f"{start} {escaped(m)}" for m in messages[:most])
         if len(messages) > most:
             yield f"{start} ... and {len(messages) - most} more"
 
@@ -178,7 +180,7 @@ def _class_table(report: Report, rows: int) -> list[str]:
     lines = [f"{'class':<22}{'kind':<7}{head}"]
     for c in order[:rows]:
         cells = "".join(_class_cells(c[s], total[s]) for s in sections)
-        lines.append(f"{c['name'][:21]:<22}{c['kind']:<7}{cells}")
+        lines.append(f"{escaped(c['name'])[:21]:<22}{c['kind']:<7}{cells}")
     return lines if len(order) <= rows else [*lines, f"... and {len(order) - rows} classes more"]
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from ..images import SUFFIXES, partition
 from .fetch import Archive, download
-from ..io import DearliError, atomic_write, nearest
+from ..io import DearliError, atomic_write, nearest, read_text
 
 # %% auto #0
 __all__ = ['HEADER', 'ADE_LISTS', 'UNIMATCH', 'COCO_SOURCE', 'COCO_LISTS', 'PUBLISHED', 'Partition', 'write_partition',
@@ -87,7 +87,7 @@ def read_partition(
     path = Path(path)
     if not path.is_file():
         raise DearliError(f"{path} does not exist: make a partition with dearli data split.")
-    lines = _lines(path)
+    lines = read_text(path).split("\n")
     facts = (line[2:].strip() for line in lines if line[:2] == "# ")
     how = dict(fact.split(": ", 1) for fact in facts if ": " in fact)
     rows = [line.strip() for line in lines if line.strip() and line.lstrip()[0] != "#"]
@@ -97,14 +97,6 @@ def read_partition(
     found = Partition(tuple(map(read, rows)), how, named)
     _refuse_damage(path, found, how.pop("labelled", str(len(rows))))
     return found
-
-
-def _lines(path: Path) -> list[str]:
-    "Read the lines of a text; raises `DearliError` if it is not UTF-8."
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as e:
-        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
 
 
 def _quoted(line: str) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from ..io import DearliError, data_path, nearest, read_json
+from ..io import DearliError, data_path, nearest, read_json, read_text
 from ..panoptic import Category, Taxonomy, palette
 
 # %% auto #0
@@ -96,7 +96,4 @@ def read_classes(
         value = read_json(path)
         value = value if isinstance(value, dict) else {"categories": value}
         return Taxonomy.from_json({"name": name, **value}, str(path))
-    try:
-        return parse_classes(path.read_text(encoding="utf-8-sig"), name, str(path))
-    except UnicodeDecodeError as e:
-        raise DearliError(f"{path} is not a text in UTF-8 ({e}): save it again.") from None
+    return parse_classes(read_text(path), name, str(path))

@@ -73,7 +73,8 @@ def oracle_pq(
     "Score zero-shot names on ground-truth masks. Raises `DearliError` for a backbone without a dense map."
     if backbone.dense_channels is None:
         raise DearliError(
-            "an ImageNet backbone has no text tower and cannot name masks: choose a CLIP backbone."
+            "this backbone has no text tower and cannot name masks: choose a CLIP, "
+            "or rank it by class means with `dearli oracle FILE --backbones NAME`."
         )
     rows = rows or build_text_classifier(backbone, taxonomy.vocabulary)
     quality, c = PanopticQuality(taxonomy), len(taxonomy)

@@ -11,6 +11,8 @@ from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from ..images import partition
 from ..io import np_rng, seeded
@@ -20,6 +22,7 @@ from dearli.world.scenes import (
     SHAPES,
     STUFF,
     THINGS,
+    UNIFORM,
     Drawing,
     Scene,
     ShapesConfig,
@@ -27,6 +30,7 @@ from dearli.world.scenes import (
     draw_things,
     find_weights,
     finish,
+    light_up,
     long_tail,
     picture,
     place_thing,
@@ -38,7 +42,8 @@ from dearli.world.scenes import (
 
 # %% auto #0
 __all__ = ['TAILS', 'mosaic_picture', 'MosaicConfig', 'wavy_pieces', 'Ground', 'paint_ground', 'cut_thing', 'place_beside',
-           'Mosaic', 'choose_colours', 'add_thing', 'mosaic', 'mosaic_scenes', 'cover_classes', 'mosaic_partition']
+           'Mosaic', 'choose_colours', 'add_thing', 'mosaic', 'mosaic_scenes', 'cover_classes', 'mosaic_partition',
+           'blob', 'elsewhere']
 
 # %% ../../nbs/2-world/02_mosaic.ipynb #161ecb7b
 TAILS = {"thing": long_tail(len(THINGS), 25.0, 1), "stuff": long_tail(len(STUFF), 25.0, 2)}
@@ -314,3 +319,59 @@ def mosaic_partition(
     order = torch.randperm(len(shown), generator=seeded("mosaic partition", seed)).tolist()
     order = cover_classes(order, few, shown)
     return order[:n], order[n:]
+
+# %% ../../nbs/2-world/02_mosaic.ipynb #30c602fa
+def _wave(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
+    "Draw a wave of random height and phase."
+    height, phase = rng.uniform(0, 0.22), rng.uniform(0, 2 * np.pi)
+    return height * np.cos(angle + phase)
+
+
+def blob(
+    rng: np.random.Generator,  # draws the outline
+) -> np.ndarray:  # corners (n, 2) as x, y in the square from -1 to 1
+    "Draw the outline of a polygon or of a smooth blob."
+    smooth = rng.random() < 0.5
+    n = 48 if smooth else int(rng.integers(3, 10))
+    angle, radius = np.arange(n) * 2 * np.pi / n, rng.uniform(0.45, 1, n)
+    if smooth:
+        radius = 0.7 + sum(_wave(rng, k * angle) for k in range(2, 6))
+    flat = rng.uniform(0.5, 1)
+    corners = np.stack([radius * np.cos(angle), flat * radius * np.sin(angle)], 1)
+    return corners / np.abs(corners).max()
+
+
+def _part(rng: np.random.Generator, mask: np.ndarray, centre: np.ndarray, scale: float) -> tuple:
+    "Divide a blob into one to four parts; returns the part of every pixel and their number."
+    n = int(rng.integers(1, 5))
+    if n == 1:
+        return np.zeros(mask.shape, int), 1
+    part = cut_thing(rng, mask, centre, scale, max(n, 3))
+    return np.minimum(part, n - 1), n
+
+
+def _add_blob(rng: np.random.Generator, cfg: MosaicConfig, drawing: Mosaic) -> None:
+    "Draw a blob somewhere, over what is there."
+    scale = rng.uniform(26, 72) * cfg.unit
+    centre = rng.uniform(0.3 * scale, cfg.size - 0.3 * scale, 2)
+    outline, angle = [(blob(rng), 1)], rng.uniform(0, 2 * np.pi)
+    mask = silhouette(outline, cfg.size, tuple(centre), scale, angle)
+    part, n = _part(rng, mask, centre, scale)
+    drawing.add_parts(rng, mask, part, choose_colours(rng, drawing, n, None))
+
+
+def elsewhere(
+    seed: int | tuple,  # any number or tuple of numbers and words
+    cfg: MosaicConfig = MosaicConfig(),  # how to draw
+) -> tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "2 h w"]]:  # image; number of the part, of the whole
+    "Draw a picture of another world with its nested masks."
+    rng = np_rng("elsewhere", *(seed if isinstance(seed, tuple) else (seed,)))
+    ground = paint_ground(rng, cfg, UNIFORM["stuff"])
+    drawing = Mosaic.on(ground.image, ground.tints)
+    for _ in range(rng.integers(2, 6)):
+        _add_blob(rng, cfg, drawing)
+    bare = drawing.ids == 0
+    drawing.parts[bare] = ground.pieces[bare] + drawing.painted + 1
+    drawing.ids[bare] = ground.pieces[bare] + len(drawing.areas) + 1
+    levels = np.stack([drawing.parts, drawing.ids]).astype(np.uint8)
+    return light_up(rng, cfg, drawing.image), torch.from_numpy(levels)

@@ -18,25 +18,30 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Generator, Tensor, nn
 
-from ..clip import LITE_MEAN, LITE_STD, ClipBackbone, ClipVit, build_clip, clip_config, load_backbone
+from ..clip import LITE_MEAN, LITE_STD, ClipBackbone, build_clip, clip_config, load_backbone
 from ..io import np_rng, save_tensors, seeded
+from .mosaic import mosaic_picture
 from .scenes import picture
 
 # %% auto #0
-__all__ = ['PIECES', 'PoolConfig', 'Pictures', 'caption_pool', 'Collages', 'collages', 'pool', 'encode_captions', 'contrast',
-           'fit', 'changes', 'ConvConfig', 'early', 'late', 'pretrain_conv', 'VitConfig', 'teacher_embeddings',
-           'pretrain_vit', 'make_clips']
+__all__ = ['WORLDS', 'PIECES', 'PoolConfig', 'Pictures', 'caption_pool', 'Collages', 'collages', 'pool', 'encode_captions',
+           'contrast', 'fit', 'changes', 'ConvConfig', 'early', 'late', 'pretrain_conv', 'VitConfig',
+           'teacher_embeddings', 'pretrain_vit', 'make_clips']
 
 # %% ../../nbs/2-world/03_pretrain_clip.ipynb #658ac651
+WORLDS: dict[str, Callable[..., tuple[Tensor, str]]] = {"shapes": picture, "mosaic": mosaic_picture}
+
+
 @dataclass(frozen=True)
 class PoolConfig:
-    "Number of captioned pictures of each kind."
+    "Number of captioned pictures of each kind, and of which world."
 
     objects: int = 4000  # close-ups of a thing before a texture
     products: int = 1500  # close-ups of a thing before nothing
     textures: int = 1000  # textures alone
     scenes: int = 500  # whole scenes
     collages: int = 3000  # collages made of the close-ups and textures
+    world: str = "shapes"  # whose pictures: a key of `WORLDS`
 
 
 @dataclass
@@ -55,7 +60,8 @@ def caption_pool(
     tokenizer = open_clip.SimpleTokenizer(context_length=context)
 
     def draw(**numbers: int) -> Pictures:
-        pairs = [picture((0, i), kind=kind) for kind, number in numbers.items() for i in range(number)]
+        shot = WORLDS[cfg.world]
+        pairs = [shot((0, i), kind=kind) for kind, number in numbers.items() for i in range(number)]
         images, captions = zip(*pairs)
         return Pictures(list(images), tokenizer(list(captions)))
 
@@ -405,7 +411,7 @@ def _distil(
     clip: nn.Module, pasted: Collages, cfg: VitConfig, targets: Tensor, captions: Tensor
 ) -> list[float]:
     "Train the image tower on captions and on the teacher's embeddings."
-    student = ClipVit(clip, None, LITE_MEAN, LITE_STD, divisor=16).freeze(False)
+    student = ClipBackbone(clip, None, LITE_MEAN, LITE_STD, divisor=16).freeze(False)
 
     def loss(chosen: Tensor) -> Tensor:
         owned = pasted.pieces[chosen]
@@ -426,7 +432,7 @@ def pretrain_vit(
     "Train the ViT CLIP with the convolutional one as its teacher."
     pasted, teacher = (
         collages(caption_pool(cfg.pool), cfg.pool.collages, cfg.seed),
-        load_backbone("shapes-conv"),
+        load_backbone(f"{cfg.pool.world}-conv"),
     )
     targets, captions = teacher_embeddings(pasted, teacher)
     log(f"{len(targets)} collages embedded by the teacher")
@@ -441,9 +447,14 @@ def pretrain_vit(
 # %% ../../nbs/2-world/03_pretrain_clip.ipynb #7dcd6d36
 def make_clips(
     folder: str | Path,  # where the files go
+    world: str = "shapes",  # or "mosaic"
 ) -> None:
-    "Train the CLIPs of the embedded world and save them; the ViT learns from the first one as saved."
-    small = partial(pretrain_conv, file="shapes_conv_small")
-    made = {"shapes_conv": pretrain_conv, "shapes_conv_small": small, "shapes_vit": pretrain_vit}
+    "Train the CLIPs of a world and save them; the ViT learns from the first one as saved."
+    pool = PoolConfig(world=world)
+    made = {
+        f"{world}_conv": partial(pretrain_conv, ConvConfig(pool)),
+        f"{world}_conv_small": partial(pretrain_conv, ConvConfig(pool), file="shapes_conv_small"),
+        f"{world}_vit": partial(pretrain_vit, VitConfig(pool)),
+    }
     for name, train in made.items():
         save_tensors(Path(folder) / f"{name}.safetensors", train()[1])

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from ..io import seeded, to_dict
 from ..sam import Sam, TinySam, save_sam, tiny_sam
+from .mosaic import MosaicConfig, elsewhere
 from .scenes import ShapesConfig, scene
 
 # %% auto #0
-__all__ = ['Answers', 'Pictures', 'pictures', 'mirrored', 'draw_points', 'prompt_targets', 'encode', 'prompted',
-           'attention_localisation_loss', 'OneWay', 'together', 'start', 'direct', 'mask_loss', 'hard_iou',
+__all__ = ['Answers', 'Pictures', 'pictures', 'pictures_elsewhere', 'mirrored', 'draw_points', 'prompt_targets', 'encode',
+           'prompted', 'attention_localisation_loss', 'OneWay', 'together', 'start', 'direct', 'mask_loss', 'hard_iou',
            'answer_loss', 'PromptConfig', 'measure', 'pretrain_sam']
 
 # %% ../../nbs/2-world/04_pretrain_sam.ipynb #b4a64a6b
@@ -46,6 +47,16 @@ def pictures(
     scenes = [scene(("sam", i), cfg, "uniform") for i in range(first, first + n)]
     levels = [torch.stack([s.parts, s.panoptic.ids]).byte() for s in scenes]
     return Pictures(torch.stack([s.image for s in scenes]), torch.stack(levels))
+
+
+def pictures_elsewhere(
+    first: int,  # number of the first picture
+    n: int,  # pictures
+    cfg: MosaicConfig = MosaicConfig(),  # how to draw
+) -> Pictures:
+    "Draw pictures of another world, with its parts and wholes."
+    images, levels = zip(*(elsewhere(("sam", i), cfg) for i in range(first, first + n)))
+    return Pictures(torch.stack(images), torch.stack(levels))
 
 
 def mirrored(
@@ -315,6 +326,7 @@ class PromptConfig:
     clip: float = 1.0  # gradient norm
     localisation: float = 0.1  # weight of the attention-localisation loss
     seed: int = 0  # of weights, points and order
+    world: str = "shapes"  # whose pictures it learns: "shapes", or "elsewhere"
 
 
 def measure(
@@ -423,6 +435,9 @@ def _save(out: str | Path, sam: Sam, cfg: PromptConfig, notes: list[dict]) -> No
 
 def _scenes(cfg: PromptConfig) -> tuple[Pictures, Pictures]:
     "Draw the scenes to train on and those to measure on."
+    if cfg.world == "elsewhere":
+        other = MosaicConfig(size=cfg.model.size)
+        return pictures_elsewhere(0, cfg.scenes, other), pictures_elsewhere(10**6, cfg.held, other)
     drawn = ShapesConfig(size=cfg.model.size)
     return pictures(0, cfg.scenes, drawn), pictures(10**6, cfg.held, drawn)
 

@@ -136,17 +136,17 @@ SILHOUETTES |= {
 
 
 def silhouette(
-    name: str,  # class name of a thing
+    name: str | Polygons,  # class name of a thing, or polygons of your own
     size: int,  # side of the square map in pixels
     centre: tuple[float, float],  # x, y of the centre in pixels
     scale: float,  # longer side of the object in pixels
     angle: float = 0.0,  # rotation in radians
     flip: bool = False,  # mirror left and right
 ) -> np.ndarray:  # bool (size, size)
-    "Fill a silhouette into an empty map."
+    "Fill a silhouette into an empty map of pixels."
     canvas = Image.new("L", (size, size))
     draw = ImageDraw.Draw(canvas)
-    for corners, value in SILHOUETTES[name]:
+    for corners, value in SILHOUETTES[name] if isinstance(name, str) else name:
         corners = corners * [-1, 1] if flip else corners
         placed = _turn(corners, angle) * (scale / 2) + centre
         draw.polygon([tuple(p) for p in placed.tolist()], fill=value)
