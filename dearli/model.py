@@ -24,7 +24,7 @@ from .recognition import Convention, ensemble, zero_shot
 # %% auto #0
 __all__ = ['Sizes', 'NORMS', 'DecoderSizes', 'SegmenterConfig', 'ChannelNorm', 'SimplePyramid', 'Decoder', 'Frame', 'Segmenter',
            'short_edge_size', 'resize_for_test', 'param_groups', 'save_decoder', 'load_decoder',
-           'read_segmenter_config', 'trainable_parameters', 'load_decoder_weights']
+           'read_segmenter_config', 'trainable_parameters', 'require_finite', 'load_decoder_weights']
 
 # %% ../nbs/3-method/07_model.ipynb #317a0350
 Sizes = TypeVar("Sizes", bound="DecoderSizes")
@@ -438,13 +438,26 @@ def trainable_parameters(
     return {k: p for k, p in module.named_parameters() if p.requires_grad}
 
 
+def require_finite(
+    weights: dict[str, Tensor],  # by name
+    where: str,  # name for messages
+) -> None:
+    "Raise `DearliError` if a weight is not a finite number: such a model finds nothing, without a word."
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise DearliError(
+                f"{where} has numbers that are not finite in {name}, its training went wrong: "
+                "use another run, or train again with a lower learning rate."
+            )
+
+
 def load_decoder_weights(
     decoder: nn.Module,  # module to load into
     state: dict[str, Tensor],  # weights
     where: str = "the file",  # name for messages
     reset: tuple[str, ...] = (),  # prefixes that may be missing or differ, left as they are
 ) -> list[str]:  # names left as they are
-    "Load weights strictly by name and shape. Raises `DearliError` naming the first misfits."
+    "Load weights strictly by name and shape. Raises `DearliError` naming misfits or what is not finite."
     own = decoder.state_dict()
     misfit = [n for n in own if n not in state or state[n].shape != own[n].shape]
     odd = [n for n in (*misfit, *(n for n in state if n not in own)) if not n.startswith(tuple(reset))]
@@ -453,5 +466,6 @@ def load_decoder_weights(
             f"{where} does not fit this model at {', '.join(odd[:4])}{' ...' if len(odd) > 4 else ''} "
             f"({len(odd)} names): use the configuration it was saved with"
         )
+    require_finite(state, where)
     decoder.load_state_dict({n: t for n, t in state.items() if n in own and n not in misfit}, strict=False)
     return misfit

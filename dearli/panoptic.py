@@ -21,7 +21,7 @@ from .io import DearliError, atomic_write, read_json, write_json
 
 # %% auto #0
 __all__ = ['SEGMENT', 'STRIP', 'MASKS', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids',
-           'encode_ids', 'write_coco_panoptic', 'write_png', 'segments_info']
+           'encode_ids', 'write_coco_panoptic', 'coco_entry', 'write_coco_index', 'write_png', 'segments_info']
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
 @dataclass(frozen=True)
@@ -395,25 +395,38 @@ def write_coco_panoptic(
     name: str = "panoptic",  # of the JSON and of the folder of PNGs
 ) -> Path:  # the JSON
     "Write segmentations as COCO-panoptic JSON and PNGs."
-    folder, images, annotations = Path(folder), [], []
+    folder, entries = Path(folder), []
     for image, panoptic in items:
-        stem, (h, w) = Path(image).stem, panoptic.size
-        image_id = int(stem) if stem.isdecimal() else stem
-        write_png(folder / name / f"{stem}.png", panoptic)
-        images.append({"id": image_id, "file_name": image, "height": h, "width": w})
-        annotations.append(
-            {
-                "image_id": image_id,
-                "file_name": f"{stem}.png",
-                "segments_info": segments_info(panoptic, taxonomy),
-            }
-        )
-    write_json(
-        folder / f"{name}.json",
-        {**taxonomy.to_json(), "images": images, "annotations": annotations},
-        indent=None,
+        write_png(folder / name / f"{Path(image).stem}.png", panoptic)
+        entries.append(coco_entry(image, panoptic, taxonomy))
+    return write_coco_index(folder / f"{name}.json", entries, taxonomy)
+
+
+def coco_entry(
+    image: str,  # file name
+    panoptic: Panoptic,  # its segmentation
+    taxonomy: Taxonomy,  # maps classes back to dataset ids
+) -> tuple[dict, dict]:  # of the lists `images` and `annotations`
+    "Describe one segmentation as COCO-panoptic does."
+    stem, (h, w) = Path(image).stem, panoptic.size
+    image_id = int(stem) if stem.isdecimal() else stem
+    segments = segments_info(panoptic, taxonomy)
+    return (
+        {"id": image_id, "file_name": image, "height": h, "width": w},
+        {"image_id": image_id, "file_name": f"{stem}.png", "segments_info": segments},
     )
-    return folder / f"{name}.json"
+
+
+def write_coco_index(
+    path: Path,  # JSON to write
+    entries: Iterable[tuple[dict, dict]],  # from `coco_entry`
+    taxonomy: Taxonomy,  # classes
+) -> Path:  # the JSON
+    "Write the JSON of COCO-panoptic files, whole or not at all."
+    pairs = list(entries)
+    images, annotations = [image for image, _ in pairs], [note for _, note in pairs]
+    write_json(path, {**taxonomy.to_json(), "images": images, "annotations": annotations}, indent=None)
+    return path
 
 
 def write_png(

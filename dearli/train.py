@@ -21,7 +21,14 @@ from .config import RunConfig, read_run, read_taxonomy, require_same, write_run
 from .images import Example
 from .io import DearliError, append_jsonl, load_tensors, read_json, save_tensors, seeded, write_json
 from .learner import Learner, backbone_weights, copy_parameters_, learner_state, restore_learner
-from .model import Segmenter, load_decoder, load_decoder_weights, save_decoder, trainable_parameters
+from dearli.model import (
+    Segmenter,
+    load_decoder,
+    load_decoder_weights,
+    require_finite,
+    save_decoder,
+    trainable_parameters,
+)
 from .panoptic import Taxonomy, size_of
 from .process import current_process
 from .run_folder import is_finished, write_snapshot
@@ -179,7 +186,9 @@ def load_student(
         )
     load_decoder_weights(model.decoder, load_decoder(Path(run) / "student.safetensors")[0], str(run))
     if own := trainable_parameters(model.backbone):
-        copy_parameters_(own, load_tensors(Path(run) / "trunk.safetensors")[0], str(run))
+        trunk = load_tensors(Path(run) / "trunk.safetensors")[0]
+        require_finite(trunk, f"{run}/trunk.safetensors")
+        copy_parameters_(own, trunk, str(run))
     return model.eval()
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import tyro
 from tyro.conf import Positional
 
-from ..cli import say
+from ..cli import complain, say
 from ..clip import load_backbone
 from ..data.datafile import open_data
+from ..evaluation import BUDGET
 from ..images import Dataset, Part
 from ..io import atomic_write, escaped
 from ..predict import load_segmenter, read_review, segment_folder
@@ -118,14 +119,22 @@ def predict(
     images: Positional[Path],  # folder of images
     out: Path,  # folder to write: COCO-panoptic files, pictures and the list to review
     classes: tuple[str, ...] = (),  # other class names; 'sky*' is stuff, 'mug,cup' has a synonym
-    device: str = "cpu",  # where the model runs, such as cuda
+    short: int | None = None,  # shorter edge to which images are scaled; by default as the model was scored
+    window: int | None = None,  # side of overlapping windows; by default as the model was scored
+    memory: float = BUDGET,  # GB that one look may take, beside the weights
+    device: str | None = None,  # where the model runs; by default on the graphics card where there is one
     json: bool = False,  # print JSON
-) -> None:
-    "Segment a folder of images with a trained segmenter, and list the most doubtful results first."
+) -> int:  # 1 if an image could not be segmented
+    "Segment a folder of images, or go on where it was cut off, and list the most doubtful results first."
     segment = load_segmenter(source, classes or None, device)
-    results = segment_folder(segment, images, out, progress=not json)
+    asked = {"short": short, "window": window, "memory": memory}
+    segment.options = segment.options | {k: v for k, v in asked.items() if v is not None}
+    results, failed = segment_folder(segment, images, out, progress=not json)
     end = f"{len(results)} images in {out}, least certain first in {out / 'review.json'}"
     say("\n".join([*map(review_line, results[:10]), end]), results, json)
+    for item in failed:
+        complain(f"{item['image']} has no result: {item['error']}")
+    return int(bool(failed))
 
 
 def review(
