@@ -5,9 +5,10 @@
 # %% ../nbs/3-method/12_batches.ipynb #b4e54632
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from hashlib import blake2b
 from typing import TypeVar
 
 import torch
@@ -15,15 +16,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .augment import Unlabelled, labelled_view, unlabelled_sample
+from .clip import Backbone, Features
 from .config import RunConfig, TrainConfig
 from .criterion import Targets
 from .images import Examples
 from .io import DearliError, seeded
-from .panoptic import Panoptic
+from .model import Segmenter
+from .panoptic import Panoptic, size_of
 from .process import Process, current_process
 
 # %% auto #0
-__all__ = ['Item', 'epoch_order', 'Batch', 'part_of', 'require_parts', 'BatchSource']
+__all__ = ['Item', 'Sample', 'epoch_order', 'Batch', 'part_of', 'require_parts', 'BatchSource', 'FeatureStore', 'keep_features']
 
 # %% ../nbs/3-method/12_batches.ipynb #63d52f21
 @lru_cache(maxsize=8)
@@ -67,6 +70,7 @@ class Batch:
 
 
 Item = TypeVar("Item")
+Sample = TypeVar("Sample")
 
 
 def part_of(
@@ -122,6 +126,7 @@ class BatchSource(Dataset):
         self.labelled, self.pool, self.config = labelled, unlabelled, config
         self.process = process or current_process()
         require_parts(config.train, self.process.world)
+        self._drawn: dict[tuple, object] = {}
 
     def __len__(self) -> int:
         return self.config.train.steps
@@ -129,12 +134,49 @@ class BatchSource(Dataset):
     def __getitem__(self, step: int) -> Batch:
         train, rank, world = self.config.train, self.process.rank, self.process.world
         visits = range(step * train.batch, (step + 1) * train.batch)
-        pairs = [self.labelled_sample(visit) for visit in part_of(visits, rank, world)]
+        pairs = [self.labelled_visit(visit) for visit in part_of(visits, rank, world)]
         batch = Batch([view for view, _ in pairs], [target for _, target in pairs], [])
         if self.pool is not None and step >= train.burn_in:
             places = part_of(range(train.unlabelled), rank, world)
-            batch.unlabelled = [self.unlabelled_sample(step, place) for place in places]
+            batch.unlabelled = [self.unlabelled_visit(step, place) for place in places]
         return batch
+
+    def labelled_visit(
+        self,
+        visit: int,  # labelled images visited before this one, since the run began
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # view, (classes, masks)
+        "Return one labelled view with its targets, perhaps that of an earlier visit."
+        number = self.view_number(visit)
+        return self.drawn(("label", number), partial(self.labelled_sample, number))
+
+    def unlabelled_visit(
+        self,
+        step: int,  # of the run
+        place: int,  # in the global batch
+    ) -> Unlabelled:  # weak, strong, donor, box
+        "Return the views of one unlabelled image, perhaps those of an earlier step."
+        together = self.config.train.unlabelled
+        where = divmod(self.view_number(step * together + place), together)
+        return self.drawn(("unlabelled", *where), partial(self.unlabelled_sample, *where))
+
+    def view_number(
+        self,
+        visit: int,  # views drawn before this one, since the run began
+    ) -> int:
+        "Return which view is visited: a new one, or one of the first `views` again."
+        return visit % self.config.train.views if self.config.train.views else visit
+
+    def drawn(
+        self,
+        key: tuple,  # kind and number of a view
+        draw: Callable[[], Sample],  # makes it
+    ) -> Sample:
+        "Draw a view, or give the one that was drawn before where views are visited again."
+        if not self.config.train.views:
+            return draw()
+        if key not in self._drawn:
+            self._drawn[key] = draw()
+        return self._drawn[key]  # type: ignore[return-value]
 
     def labelled_sample(
         self,
@@ -165,3 +207,53 @@ class BatchSource(Dataset):
             return pool[int(torch.randint(len(pool), (), generator=generator))].image
 
         return unlabelled_sample(image(), image, self.config.view, self.config.cutmix, generator)
+
+# %% ../nbs/3-method/12_batches.ipynb #4db8d80b
+class FeatureStore:
+    "Run a frozen backbone once for every view, and keep its features in half precision."
+
+    def __init__(
+        self,
+        backbone: Backbone,  # frozen
+        strides: Sequence[int],  # maps that a decoder reads
+    ):
+        self.backbone, self.strides = backbone, tuple(dict.fromkeys(strides))
+        self.kept: dict[bytes, tuple[dict[int, Tensor], Tensor | None]] = {}
+
+    def __call__(
+        self,
+        prepared: Tensor,  # views (b 3 h w), normalised
+    ) -> Features:
+        "Give the features of views, as the backbone does."
+        keys = [blake2b(view.cpu().numpy().tobytes(), digest_size=16).digest() for view in prepared]
+        new = [i for i, key in enumerate(keys) if key not in self.kept]
+        if new:
+            self.keep([keys[i] for i in new], self.backbone(prepared[new]))
+        rows = [self.kept[key] for key in keys]
+        pyramid = {s: torch.stack([maps[s] for maps, _ in rows]).float() for s in self.strides}
+        dense = [d for _, d in rows if d is not None]
+        return Features(pyramid, torch.stack(dense).float() if dense else None, size_of(prepared))
+
+    def keep(
+        self,
+        keys: list[bytes],  # of the views
+        features: Features,  # of the same views
+    ) -> None:
+        "Keep the features of new views; a dense map that is also a level of the pyramid is kept once."
+        pyramid = {s: features.pyramid[s].half() for s in self.strides}
+        same = [s for s in self.strides if features.pyramid[s] is features.dense]
+        dense = pyramid[same[0]] if same else None if features.dense is None else features.dense.half()
+        for i, key in enumerate(keys):
+            maps = {s: m[i].clone() for s, m in pyramid.items()}
+            own = None if dense is None else dense[i].clone()
+            self.kept[key] = maps, maps[same[0]] if same else own
+
+
+def keep_features(
+    model: Segmenter,  # with a backbone that may train
+    views: int,  # that are visited again; 0: none is
+) -> Backbone | FeatureStore:  # what gives the features
+    "Return the backbone, or a store of its features where views are visited again and it is frozen."
+    if not (views and model.backbone.frozen):
+        return model.backbone
+    return FeatureStore(model.backbone, (*model.cfg.levels, model.cfg.mask_stride))

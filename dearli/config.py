@@ -19,8 +19,8 @@ from .panoptic import Taxonomy
 from .sam import SamConfig
 
 # %% auto #0
-__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest', 'RunConfig',
-           'flat', 'differences', 'require_same', 'write_run', 'read_run', 'read_taxonomy']
+__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'NEWER', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest',
+           'RunConfig', 'flat', 'differences', 'require_same', 'write_run', 'read_run', 'read_taxonomy']
 
 # %% ../nbs/3-method/11_config.ipynb #4d5eb661
 Precision = Literal["no", "bf16", "fp16"]  # 'no' is fp32
@@ -42,6 +42,7 @@ class TrainConfig:
     burn_in: int = 0  # steps without pseudo-labels, while the teacher only follows; 0 as published
     ramp: bool | None = None  # decay min(1 - 1/(t+1), decay); None: only when no initial weights are given
     precision: Precision = "no"  # of backbone, student and teacher: 'no' (fp32), 'bf16' or 'fp16'
+    views: int = 0  # labelled and unlabelled views that are drawn, then visited again; 0: new ones each time
     checkpoint_every: int = 500  # steps between checkpoints
     snapshot_every: int = 5000  # steps between pseudo-label snapshots; 0: none
     log_every: int = 10  # steps between lines of log.jsonl
@@ -155,6 +156,7 @@ HARMLESS = (  # what changes no result, but for the rounding of sums
     "train.log_every",
     "train.workers",
 )
+NEWER = {"train.views": 0}  # settings that older files lack, with the value that they meant
 
 
 def flat(
@@ -182,7 +184,8 @@ def differences(
     found = []
     for key in [*b, *(k for k in a if k not in b)]:
         left_out = key.split("warmup.")[-1].startswith(skip)
-        if left_out or a.get(key) == b.get(key):
+        before = NEWER.get(key.removeprefix("warmup."))
+        if left_out or a.get(key, before) == b.get(key, before):
             continue
         if key.endswith("data.digest"):
             found.append("images, labels or class names have changed since")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .batches import Batch
+from .batches import Batch, keep_features
 from .clip import Features
 from .config import RunConfig, TrainConfig
 from .criterion import Criterion, Targets, WholeBatch, seeded_points
@@ -94,7 +94,7 @@ class Learner:
         train, self.process = config.train, process or current_process()
         self.precision = MixedPrecision(train.precision, self.process.device)
         self.model, self.config, self.step = model.to(self.process.device), config, 0
-        self.criterion = Criterion(config.criterion)
+        self.criterion, self.backbone = Criterion(config.criterion), keep_features(self.model, train.views)
         if initial is not None:
             load_decoder_weights(model.decoder, initial, "the initial weights")
         self.make_teacher(train.resolved(train.unlabelled > 0, initial is not None))
@@ -117,7 +117,7 @@ class Learner:
     ) -> tuple[Features | None, Features | None]:  # of the student, of the teacher
         "Return features from one pass through a frozen backbone; of one that trains, the teacher's alone."
         if self.model.backbone.frozen:
-            both = self.model.backbone(prepared)
+            both = self.backbone(prepared)
             return both[:students], both[students:]
         if self.ema_backbone is None or len(prepared) == students:
             return None, None
