@@ -102,7 +102,7 @@ def require_parts(
                 f"give a multiple of {parts}, or start another number of processes."
             )
 
-
+# %% ../nbs/3-method/12_batches.ipynb #93276fc1
 class BatchSource(Dataset):
     "Batches indexed by step, each a function of seed and step alone. Raises DearliError for an empty set."
 
