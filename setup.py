@@ -30,7 +30,7 @@ setup(
     package_dir={"dearli._data": "data"},
     package_data={"dearli": ["py.typed"], "dearli._data": shipped_data()},
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split()},
+    extras_require={"dev": cfg["dev_requirements"].split(), "sam": cfg["sam_requirements"].split()},
     entry_points={
         "console_scripts": ["dearli = dearli.cli:main"],
         "nbdev": ["dearli = dearli._modidx:d"],  # where links to symbols lead, also for other nbdev projects

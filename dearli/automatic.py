@@ -15,9 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pycocotools import mask as rle
 from segment_anything.modeling import MaskDecoder, Sam
-from segment_anything.modeling.transformer import Attention
+from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
 from segment_anything.utils.amg import (
     build_all_layer_point_grids,
     calculate_stability_score,
@@ -32,12 +31,12 @@ from torchvision.ops import nms
 
 from .images import Example, Examples
 from .io import to_dict
-from .sam import LibraryMasks, SamConfig, iou_table, read_masks
+from .sam import LibraryMasks, SamConfig, annotation, decode_masks, encode_masks, iou_table
 
 # %% auto #0
-__all__ = ['split_heads', 'read_positions', 'read_tokens', 'decode_tokens', 'nest_pixels', 'taps', 'mask_logits', 'EmbeddedImage',
-           'scaling_matrix', 'Crop', 'mask_boxes', 'encode_masks', 'Found', 'AutomaticMasks', 'SameMasks', 'same_masks',
-           'bench_masks']
+__all__ = ['split_heads', 'read_positions', 'token_weights', 'read_tokens', 'two_way', 'decode_tokens', 'nest_pixels', 'taps',
+           'enlarge', 'mask_logits', 'EmbeddedImage', 'scaling_matrix', 'Crop', 'mask_boxes', 'Found', 'without_twins',
+           'note_in_crop', 'AutomaticMasks', 'SameMasks', 'same_masks', 'bench_masks', 'total']
 
 # %% ../nbs/3-method/16_automatic.ipynb #10005314
 def split_heads(
@@ -64,6 +63,21 @@ def read_positions(
     return attention.out_proj(value.transpose(1, 2).flatten(2) + attention.v_proj.bias)
 
 
+def token_weights(
+    attention: Attention,  # from the image to tokens
+    positions: Float[Tensor, "m p d"],  # queries
+    tokens: Float[Tensor, "n t d"],  # keys
+) -> Float[Tensor, "n p k"]:  # one for each head and token
+    "Say how much every position attends to every token, without projecting the image."
+    heads = attention.num_heads
+    key = split_heads(attention, attention.k_proj(tokens))
+    key = key / math.sqrt(key.shape[-1])
+    folded = (key @ attention.q_proj.weight.unflatten(0, (heads, -1))).flatten(1, 2)
+    offset = key @ attention.q_proj.bias.unflatten(0, (heads, -1))[..., None]
+    scores = (positions @ folded.transpose(1, 2)).add_(offset.flatten(1)[:, None])
+    return scores.unflatten(2, (heads, tokens.shape[1])).softmax(-1).flatten(2)
+
+
 def read_tokens(
     attention: Attention,  # from the image to tokens
     positions: Float[Tensor, "m p d"],  # queries, the same for all prompts if m is 1
@@ -71,18 +85,33 @@ def read_tokens(
     values: Float[Tensor, "n t d"],  # what they say
 ) -> Float[Tensor, "n p d"]:
     "Let every position attend to the tokens without projecting the image."
-    h, t = attention.num_heads, tokens.shape[1]
-    key = split_heads(attention, attention.k_proj(tokens))
-    key = key / math.sqrt(key.shape[-1])
-    folded = (key @ attention.q_proj.weight.unflatten(0, (h, -1))).flatten(1, 2)
-    offset = (key @ attention.q_proj.bias.unflatten(0, (h, -1))[..., None]).flatten(1)
-    scores = (positions @ folded.transpose(1, 2)).add_(offset[:, None])
-    weights = scores.unflatten(2, (h, t)).softmax(-1).flatten(2)
     value = split_heads(attention, attention.v_proj(values))
-    answer = (value @ attention.out_proj.weight.T.unflatten(0, (h, -1))).flatten(1, 2)
-    return torch.baddbmm(attention.out_proj.bias, weights, answer)
+    out = attention.out_proj.weight.T.unflatten(0, (attention.num_heads, -1))
+    answer = (value @ out).flatten(1, 2)
+    return torch.baddbmm(attention.out_proj.bias, token_weights(attention, positions, tokens), answer)
 
 # %% ../nbs/3-method/16_automatic.ipynb #ca894158
+def two_way(
+    layer: TwoWayAttentionBlock,  # of the transformer
+    tokens: Float[Tensor, "n t d"],  # what prompts have learnt so far
+    points: Float[Tensor, "n t d"],  # what they were at first
+    image: Float[Tensor, "m p d"],  # what the image is so far; m is 1 in the first layer
+    place: Float[Tensor, "1 p d"],  # code of every position
+) -> tuple[Float[Tensor, "n t d"], Float[Tensor, "n p d"]]:  # tokens and image after the layer
+    "Let tokens read the image, then the image the tokens."
+    if layer.skip_first_layer_pe:
+        tokens = layer.self_attn(tokens, tokens, tokens)
+    else:
+        asked = tokens + points
+        tokens = tokens + layer.self_attn(asked, asked, tokens)
+    tokens, placed = layer.norm1(tokens), image + place
+    seen = read_positions(layer.cross_attn_token_to_image, tokens + points, placed, image)
+    tokens = layer.norm2(tokens + seen)
+    tokens = layer.norm3(tokens + layer.mlp(tokens))
+    answer = read_tokens(layer.cross_attn_image_to_token, placed, tokens + points, tokens)
+    return tokens, layer.norm4(answer.add_(image))
+
+
 def decode_tokens(
     decoder: MaskDecoder,  # of a SAM
     image: Float[Tensor, "1 p d"],  # embedding of the image, position by position
@@ -94,17 +123,7 @@ def decode_tokens(
     points = torch.cat([learnt.expand(len(prompts), -1, -1), prompts], 1)
     tokens, transformer = points, decoder.transformer
     for layer in transformer.layers:
-        if layer.skip_first_layer_pe:
-            tokens = layer.self_attn(tokens, tokens, tokens)
-        else:
-            placed = tokens + points
-            tokens = tokens + layer.self_attn(placed, placed, tokens)
-        tokens, placed = layer.norm1(tokens), image + place
-        seen = read_positions(layer.cross_attn_token_to_image, tokens + points, placed, image)
-        tokens = layer.norm2(tokens + seen)
-        tokens = layer.norm3(tokens + layer.mlp(tokens))
-        answer = read_tokens(layer.cross_attn_image_to_token, placed, tokens + points, tokens)
-        image = layer.norm4(answer.add_(image))
+        tokens, image = two_way(layer, tokens, points, image, place)
     seen = read_positions(transformer.final_attn_token_to_image, tokens + points, image + place, image)
     return transformer.norm_final_attn(tokens + seen), image
 
@@ -125,6 +144,19 @@ def taps(
     return convolution.weight.permute(0, 2, 3, 1).flatten(1)
 
 
+def enlarge(
+    decoder: MaskDecoder,  # of a SAM
+    image: Float[Tensor, "n p d"],  # from `decode_tokens`
+    fine: Float[Tensor, "p 4 4 c"] | None,  # features of the pixels, None for an official SAM
+) -> Float[Tensor, "n p 4 4 c"]:
+    "Enlarge the embedding to four times its resolution."
+    widen, norm, act, again, last = decoder.output_upscaling
+    x = (image @ taps(widen)).unflatten(-1, (4, -1)) + widen.bias
+    x = act(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+    bias = again.bias if fine is None else fine + again.bias
+    return last((x @ taps(again)).unflatten(-1, (4, -1)).add_(bias))
+
+
 def mask_logits(
     decoder: MaskDecoder,  # of a SAM
     tokens: Float[Tensor, "n t d"],  # from `decode_tokens`
@@ -133,15 +165,11 @@ def mask_logits(
     grid: tuple[int, int],  # rows and columns of positions
 ) -> Float[Tensor, "n 3 h w"]:  # h and w are four times the grid
     "Decode the three masks of every prompt."
-    widen, norm, act, again, last = decoder.output_upscaling
-    x = (image @ taps(widen)).unflatten(-1, (4, -1)) + widen.bias
-    x = act(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
-    bias = again.bias if fine is None else fine + again.bias
-    x = last((x @ taps(again)).unflatten(-1, (4, -1)).add_(bias))
     networks = list(decoder.output_hypernetworks_mlps)[1:]  # the first is for prompts without ambiguity
     weights = torch.stack([f(tokens[:, i]) for i, f in enumerate(networks, 2)], 2)
-    pixels = (x.flatten(1, 3) @ weights).unflatten(1, (*grid, 2, 2, 2, 2))
-    return pixels.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(x), len(networks), 4 * grid[0], 4 * grid[1])
+    pixels = (enlarge(decoder, image, fine).flatten(1, 3) @ weights).unflatten(1, (*grid, 2, 2, 2, 2))
+    side = 4 * grid[0], 4 * grid[1]
+    return pixels.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(tokens), len(networks), *side)
 
 # %% ../nbs/3-method/16_automatic.ipynb #8adee771
 class EmbeddedImage(NamedTuple):
@@ -205,15 +233,6 @@ def mask_boxes(
     left, right, top, bottom = found
     return torch.stack([left, top, right, bottom], 1).float()
 
-
-def encode_masks(
-    masks: Bool[Tensor, "n h w"],  # on any device
-) -> list[dict]:  # COCO run-length codes
-    "Compress masks; only their bits leave the device."
-    pixels = masks.transpose(1, 2).to(torch.uint8).contiguous().cpu().numpy()
-    codes = rle.encode(pixels.transpose(2, 1, 0)) if len(masks) else []
-    return [{"size": list(c["size"]), "counts": c["counts"].decode()} for c in codes]
-
 # %% ../nbs/3-method/16_automatic.ipynb #d5b117ab
 @dataclass(eq=False)
 class Found:
@@ -242,11 +261,33 @@ class Found:
         return cls(torch.cat(boxes or empty[0]), torch.cat(quality or empty[1]), notes)
 
 
+def without_twins(
+    found: Found,  # masks of all crops of an image
+    crops: int,  # how many there are
+    most: float = 0.7,  # overlap of their boxes, as in the library
+) -> Found:
+    "Leave masks out that several crops found; those of smaller crops stay."
+    if crops == 1:
+        return found
+    areas = torch.tensor([n["crop_box"][2] * n["crop_box"][3] for n in found.notes])
+    return found.select(nms(found.boxes, (1 / areas).to(found.boxes.device), most))
+
+
+def note_in_crop(
+    note: dict,  # annotation of a mask
+    crop: Crop,  # where it was found
+    prompt: int,  # number of its point
+) -> dict:
+    "Return an annotation with crop and point, as the library has them."
+    x0, y0, x1, y1 = crop.box
+    point = (crop.points[prompt] + (x0, y0)).tolist()
+    return note | {"crop_box": [x0, y0, x1 - x0, y1 - y0], "point_coords": [point]}
+
+# %% ../nbs/3-method/16_automatic.ipynb #89619a98
 class AutomaticMasks:
     "Find the masks of `SamAutomaticMaskGenerator` in images, for `label_images`."
 
     offset = 1.0  # distance of the two cuts whose IoU is the stability
-    crop_nms_thresh = 0.7  # overlap of boxes from different crops, as in the library
     pixels = 2**22  # logits that are scaled to the image at once
 
     def __init__(
@@ -274,38 +315,36 @@ class AutomaticMasks:
                 view = EmbeddedImage.of(self.sam, embeddings[j : j + 1])
                 parts.append(self.find_in_crop(view, crop))
             first += len(own)
-            found.append(self.without_twins(Found.join(parts), len(parts)).notes)
+            found.append(without_twins(Found.join(parts), len(parts)).notes)
         return found
-
-    def without_twins(
-        self,
-        found: Found,  # masks of all crops of an image
-        crops: int,  # how many there are
-    ) -> Found:
-        "Leave masks out that several crops found; those of smaller crops stay."
-        if crops == 1:
-            return found
-        areas = torch.tensor([n["crop_box"][2] * n["crop_box"][3] for n in found.notes])
-        scores = (1 / areas).to(found.boxes.device)
-        return found.select(nms(found.boxes, scores, self.crop_nms_thresh))
 
     def crops(
         self,
         example: Example,  # an image
     ) -> Iterator[tuple[Tensor, Crop]]:  # (1 3 s s) input of the encoder, and where it lies
         "Cut an image as the settings say; without layers of crops it is one piece."
-        size, device = tuple(example.image.shape[1:]), self.sam.device
+        size = tuple(example.image.shape[1:])
         pixels = np.ascontiguousarray(example.image.permute(1, 2, 0).cpu().numpy())
-        side, encoder = self.sam.image_encoder.img_size, self.sam.prompt_encoder
         for box, layer in zip(*generate_crop_boxes(size, self.cfg.crop_n_layers, 512 / 1500)):
             x0, y0, x1, y1 = box
             scaled = self.transform.apply_image(pixels[y0:y1, x0:x1])
-            inside, part = scaled.shape[:2], (y1 - y0, x1 - x0)
-            prepared = torch.as_tensor(scaled, device=device).permute(2, 0, 1)[None].contiguous()
-            points = self.grids[layer] * np.array(part)[None, ::-1]
-            low = [4 * n for n in encoder.image_embedding_size]
-            rows, columns = (scaling_matrix(low[i], side, inside[i], part[i], device) for i in (0, 1))
-            yield self.sam.preprocess(prepared), Crop((x0, y0, x1, y1), size, points, rows, columns)
+            prepared = torch.as_tensor(scaled, device=self.sam.device).permute(2, 0, 1)
+            crop = self.place((x0, y0, x1, y1), size, scaled.shape, self.grids[layer])
+            yield self.sam.preprocess(prepared[None].contiguous()), crop
+
+    def place(
+        self,
+        box: tuple[int, int, int, int],  # x0, y0, x1, y1 in the image
+        size: tuple[int, int],  # height and width of the image
+        inside: Sequence[int],  # height and width of the crop in SAM's square
+        grid: np.ndarray,  # prompts, from 0 to 1
+    ) -> Crop:
+        "Say where a crop lies and how mask logits are scaled to it."
+        part = box[3] - box[1], box[2] - box[0]
+        side, device = self.sam.image_encoder.img_size, self.sam.device
+        counts = [4 * n for n in self.sam.prompt_encoder.image_embedding_size]
+        rows, columns = (scaling_matrix(n, side, i, p, device) for n, i, p in zip(counts, inside, part))
+        return Crop(box, size, grid * np.array(part)[None, ::-1], rows, columns)
 
     def find_in_crop(
         self,
@@ -349,41 +388,24 @@ class AutomaticMasks:
         crop: Crop,  # where they lie
     ) -> Found:
         "Scale logits to the image and keep the stable masks that do not end at the edge of a crop."
-        logits, cut, least = (
-            crop.rows @ (low @ crop.columns.T),
-            self.sam.mask_threshold,
-            self.cfg.stability_score_thresh,
-        )
+        masks, stability, keep = self.stable(crop.rows @ (low @ crop.columns.T))
+        boxes, (h, w), box = mask_boxes(masks), crop.size, list(crop.box)
+        inner = ~is_box_near_crop_edge(boxes, box, [0, 0, w, h])
+        keep = keep[inner]
+        codes = encode_masks(uncrop_masks(masks[inner], box, h, w))
+        columns = quality[keep].tolist(), stability[inner].tolist(), which[keep].tolist()
+        notes = [note_in_crop(annotation(c, q, s), crop, i) for c, q, s, i in zip(codes, *columns)]
+        return Found(uncrop_boxes_xyxy(boxes[inner], box), quality[keep], notes)
+
+    def stable(
+        self,
+        logits: Tensor,  # (k, h, w) at the size of the crop
+    ) -> tuple[Tensor, Tensor, Tensor]:  # masks that pass, their stability, their numbers
+        "Cut logits into masks, and keep those that hardly change with the cut."
+        cut, least = self.sam.mask_threshold, self.cfg.stability_score_thresh
         stability = calculate_stability_score(logits, cut, self.offset)
         keep = stability >= least if least > 0 else torch.ones_like(stability, dtype=torch.bool)
-        masks = logits[keep] > cut
-        boxes, (h, w) = mask_boxes(masks), crop.size
-        inner = ~is_box_near_crop_edge(boxes, list(crop.box), [0, 0, w, h])
-        keep = keep.nonzero()[:, 0][inner]
-        codes = encode_masks(uncrop_masks(masks[inner], list(crop.box), h, w))
-        boxes = uncrop_boxes_xyxy(boxes[inner], list(crop.box))
-        columns = quality[keep].tolist(), stability[keep].tolist(), which[keep].tolist()
-        notes = [self.note(code, q, s, crop, i) for code, q, s, i in zip(codes, *columns)]
-        return Found(boxes, quality[keep], notes)
-
-    def note(
-        self,
-        code: dict,  # run lengths of a mask
-        quality: float,  # SAM's forecast of its IoU
-        stability: float,  # IoU of the mask cut a little higher and a little lower
-        crop: Crop,  # where it was found
-        prompt: int,  # number of its point
-    ) -> dict:
-        "Return the annotation of one mask, with the fields of the library."
-        x0, y0, x1, y1 = crop.box
-        return {
-            "segmentation": code,
-            "area": int(rle.area(code)),
-            "predicted_iou": quality,
-            "stability_score": stability,
-            "crop_box": [x0, y0, x1 - x0, y1 - y0],
-            "point_coords": [(crop.points[prompt] + (x0, y0)).tolist()],
-        }
+        return logits[keep] > cut, stability[keep], keep.nonzero()[:, 0]
 
 # %% ../nbs/3-method/16_automatic.ipynb #e88ae99b
 class SameMasks(NamedTuple):
@@ -405,11 +427,9 @@ def same_masks(
         return SameMasks(identical, identical, 1.0)
     if not all(codes):
         return SameMasks(len(codes[0]), identical, 0.0)
-    a, b = (torch.from_numpy(rle.decode(c)).permute(2, 0, 1).bool() for c in codes)
-    table = iou_table(a, b)
-    return SameMasks(
-        len(a), identical, min(table.max(0).values.min().item(), table.max(1).values.min().item())
-    )
+    table = iou_table(*(decode_masks(c) for c in codes))
+    best = torch.cat([table.max(0).values, table.max(1).values])
+    return SameMasks(len(codes[0]), identical, best.min().item())
 
 # %% ../nbs/3-method/16_automatic.ipynb #02fb7c6f
 def bench_masks(
@@ -429,11 +449,13 @@ def bench_masks(
             found[name] = maker.find([example])[0]
             spent[name] += time.perf_counter() - start
         alike.append(same_masks(found["library"], found["ours"]))
-    return {
-        "images": len(alike),
-        "masks": sum(s.masks for s in alike),
-        "identical": sum(s.identical for s in alike),
-        "least_iou": min(s.least for s in alike),
-        "settings": to_dict(cfg),
-        **{f"{name}_images_per_second": len(alike) / seconds for name, seconds in spent.items()},
-    }
+    speed = {f"{name}_images_per_second": len(alike) / seconds for name, seconds in spent.items()}
+    return {"images": len(alike)} | total(alike) | speed | {"settings": to_dict(cfg)}
+
+
+def total(
+    alike: Sequence[SameMasks],  # of several images
+) -> dict:  # masks, identical, least_iou
+    "Return how alike the masks of several images are."
+    masks, identical = sum(s.masks for s in alike), sum(s.identical for s in alike)
+    return {"masks": masks, "identical": identical, "least_iou": min(s.least for s in alike)}

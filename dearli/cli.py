@@ -38,6 +38,7 @@ class Command:
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "init": Command("data:init", "write a dataset file from what a folder holds"),
     "check": Command("data:check_file", "read everything that a dataset file describes, and report errors"),
+    "masks": Command("project:masks", "find class-agnostic masks of all images, for a warm-up"),
     "train": Command("project:train", "train on a dataset file"),
     "eval": Command("project:score", "score a finished run"),
     "show": Command("project:show", "draw images, truth and predictions of a finished run"),
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "check": Command("official:bench_check", "measure the seconds that `dearli check` takes"),
         "model": Command("official:bench_model", "measure time and memory of the published model"),
         "parts": Command("official:bench_parts", "measure the parts of the small model in milliseconds"),
+        "masks": Command("official:bench_mask_makers", "measure images per second of the mask generator"),
         "flops": Command("official:bench_flops", "count floating-point operations"),
     },
     "quickstart": Command("study:quickstart", "run the study in miniature, with a report"),

@@ -20,7 +20,8 @@ from .sam import SamConfig
 
 # %% auto #0
 __all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'NEWER', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest',
-           'RunConfig', 'flat', 'differences', 'require_same', 'write_run', 'read_run', 'read_taxonomy']
+           'RunConfig', 'warmup_config', 'flat', 'differences', 'require_same', 'write_run', 'read_run',
+           'read_taxonomy']
 
 # %% ../nbs/3-method/11_config.ipynb #4d5eb661
 Precision = Literal["no", "bf16", "fp16"]  # 'no' is fp32
@@ -146,6 +147,38 @@ class RunConfig:
     initial: str | None = None  # digest of a file of decoder weights to start from
     probe: int = 0  # unlabelled images whose pseudo-labels are kept
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # how the student is scored
+
+
+def warmup_config(
+    run: RunConfig,  # that follows: its model, views, losses and seed
+    train: TrainConfig,  # as it was set, with both batch sizes
+    steps: int,  # updates of the warm-up
+    crop: int | None,  # side of its views; None: as in the run
+    precision: Precision,  # of its decoder
+    data: DataConfig,  # its images
+    masks: MaskConfig,  # what it learns
+) -> RunConfig:
+    "Return the warm-up of a run (section 3.3): one class, no teacher, a batch of all its images together."
+    stage = replace(
+        train,
+        steps=steps,
+        batch=train.batch + train.unlabelled,
+        unlabelled=0,
+        burn_in=0,
+        ramp=True,
+        precision=precision,
+    )
+    return RunConfig(
+        recipe="warm-up",
+        seed=run.seed,
+        data=data,
+        backbone=run.backbone,
+        model=run.model,
+        train=stage,
+        view=replace(run.view, crop=crop or run.view.crop),
+        criterion=run.criterion.agnostic(),
+        masks=masks,
+    )
 
 # %% ../nbs/3-method/11_config.ipynb #2475a709
 HARMLESS = (  # what changes no result, but for the rounding of sums

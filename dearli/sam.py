@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,29 +20,25 @@ from pycocotools import mask as rle
 from segment_anything import SamAutomaticMaskGenerator, sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .clip import LibraryModule, load_backbone
-from .images import Example, Examples
+from .images import Example
 from dearli.io import (
     DearliError,
-    inside,
     data_path,
     from_dict,
     load_tensors,
     read_json,
     save_tensors,
-    sweep,
     to_dict,
-    write_json,
 )
-from .panoptic import SEGMENT, Panoptic, Taxonomy, size_of
+from .panoptic import SEGMENT, Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SPEED', 'SamConfig', 'TinySam', 'TrunkStem', 'FineEncoder',
-           'FineDecoder', 'align_attention', 'tiny_sam', 'save_sam', 'load_sam', 'Masks', 'mask_record', 'MaskMaker',
-           'LibraryMasks', 'read_masks', 'segment', 'paint', 'iou_table', 'boundary_band', 'Agreement', 'agreement',
-           'parts_of', 'settings_file', 'mask_file', 'unfinished', 'label_images', 'AgnosticDataset']
+__all__ = ['PATCH', 'FOLD', 'OFFICIAL', 'SOURCE', 'AGNOSTIC', 'SamConfig', 'TinySam', 'TrunkStem', 'FineEncoder', 'FineDecoder',
+           'align_attention', 'tiny_sam', 'save_sam', 'load_sam', 'Masks', 'encode_masks', 'annotation', 'decode_masks',
+           'covered_area', 'pack_code', 'mask_record', 'MaskMaker', 'LibraryMasks', 'read_masks', 'segment', 'paint',
+           'iou_table', 'boundary_band', 'Agreement', 'agreement', 'parts_of']
 
 # %% ../nbs/3-method/09_sam.ipynb #161431ea
 @dataclass(frozen=True, kw_only=True)
@@ -327,6 +323,53 @@ class Masks:
         return len(self.masks)
 
 
+def encode_masks(
+    masks: Bool[Tensor, "n h w"],  # on any device
+) -> list[dict]:  # COCO run-length codes
+    "Compress masks; only their bits leave the device."
+    pixels = masks.transpose(1, 2).to(torch.uint8).contiguous().cpu().numpy()
+    codes = rle.encode(pixels.transpose(2, 1, 0)) if len(masks) else []
+    return [{"size": list(c["size"]), "counts": c["counts"].decode()} for c in codes]
+
+
+def annotation(
+    code: dict,  # run lengths of a mask
+    quality: float = 1.0,  # forecast of its IoU
+    stability: float = 1.0,  # IoU of the mask cut a little higher and a little lower
+) -> dict:
+    "Return the annotation of one mask."
+    return {
+        "segmentation": code,
+        "area": int(rle.area(code)),
+        "predicted_iou": quality,
+        "stability_score": stability,
+    }
+
+
+def decode_masks(
+    codes: Sequence[dict],  # run lengths of masks of one image, at least one
+) -> Bool[Tensor, "n h w"]:
+    "Return masks from their run lengths."
+    return torch.from_numpy(rle.decode(list(codes))).permute(2, 0, 1).bool().contiguous()
+
+
+def covered_area(
+    codes: Sequence[dict],  # run lengths of masks of one image
+) -> int:  # pixels
+    "Count the pixels under at least one mask."
+    return int(rle.area(rle.merge(list(codes))))
+
+
+def pack_code(
+    code: dict,  # run lengths, plain numbers or packed
+) -> dict:  # packed
+    "Return run lengths as COCO packs them. Raises ValueError, TypeError or KeyError for anything else."
+    packed = rle.frPyObjects(code, *code["size"]) if isinstance(code["counts"], list) else code
+    counts, size = packed["counts"], rle.decode(packed).shape
+    text = counts.decode() if isinstance(counts, bytes) else counts
+    return {"size": [int(n) for n in size], "counts": text}
+
+
 def mask_record(
     example: Example,  # an image and its name
     annotations: Sequence[dict],  # of its masks
@@ -472,129 +515,3 @@ def parts_of(
     "Give one mask per number above 0."
     numbers = parts.unique()
     return parts[None] == numbers[numbers > 0][:, None, None]
-
-# %% ../nbs/3-method/09_sam.ipynb #28b5ef09
-SPEED = ("points_per_batch",)  # settings that no mask depends on
-
-
-def settings_file(
-    folder: str | Path,  # of masks
-) -> Path:
-    "Return the file that says how masks were made; folders of earlier versions have only their SAM's."
-    old = Path(folder) / "sam.json"
-    return old if old.exists() else Path(folder) / "settings.json"
-
-
-def _settled(folder: Path, settings: dict) -> None:
-    "Store the settings beside the masks, or refuse to mix different ones."
-    sweep(folder)
-    path = settings_file(folder)
-    if not path.exists():
-        write_json(path, settings)
-        return
-    before = read_json(path)
-    for k in [*settings, *(k for k in before if k not in settings)]:
-        if k not in SPEED and before.get(k) != settings.get(k):
-            raise DearliError(
-                f"{folder} holds masks made with {k} {before.get(k)}, not {settings.get(k)}: "
-                "choose another folder or the same settings."
-            )
-
-
-def mask_file(
-    folder: str | Path,  # of the masks
-    name: str,  # of the image
-) -> Path:
-    "Say where the masks of an image are stored."
-    return inside(Path(folder) / "masks", str(Path(name).with_suffix(".json")))
-
-
-def _refuse_twin(taken: dict[Path, str], path: Path, name: str) -> None:
-    "Raise `DearliError` if the masks of an image would take the place of another one's."
-    if (other := taken.setdefault(path, name)) != name:
-        raise DearliError(f"{other} and {name} would share the masks {path}: rename one of the images.")
-
-
-def _owners(folder: str | Path, names: Iterable[str]) -> dict[Path, str]:
-    "Note which image every file of masks belongs to. Raises `DearliError` if two would share one."
-    taken: dict[Path, str] = {}
-    for name in names:
-        _refuse_twin(taken, mask_file(folder, name), name)
-    return taken
-
-
-def unfinished(
-    dataset: Examples,  # images with their names
-    folder: str | Path,  # of masks
-    order: Sequence[int],  # numbers of images
-) -> list[int]:  # those without masks; all where names are not known before an image is read
-    "Return the images that have no masks yet."
-    names = getattr(dataset, "names", None)
-    return [i for i in order if not (names and mask_file(folder, names[i]).exists())]
-
-
-def label_images(
-    dataset: Examples,  # images with their names
-    out_dir: str | Path,  # gets `settings.json` and `masks/NAME.json`
-    maker: MaskMaker,  # finds the masks
-    shard: tuple[int, int] = (0, 1),  # this process i of n, which takes the images i, i + n, i + 2n and so on
-    progress: bool = True,  # show a bar with the time left
-    batch: int = 1,  # images at once
-) -> int:  # images with new masks; finished ones are skipped
-    "Write the masks of every image. Raises `DearliError` if the folder was made with other settings."
-    part, parts = shard
-    if not 0 <= part < parts:
-        raise DearliError(f"shard {part} of {parts} does not exist: count from 0 to {parts - 1}.")
-    _settled(Path(out_dir), maker.settings)
-    taken = _owners(out_dir, getattr(dataset, "names", ()))
-    own = range(part, len(dataset), parts)
-    todo, made = unfinished(dataset, out_dir, own), 0
-    with tqdm(
-        total=len(own), initial=len(own) - len(todo), desc="masks", unit="image", disable=not progress
-    ) as bar:
-        for first in range(0, len(todo), batch):
-            found = [dataset[i] for i in todo[first : first + batch]]
-            made += _write_batch(found, Path(out_dir), maker, taken)
-            bar.update(len(found))
-    return made
-
-
-def _write_batch(examples: list[Example], folder: Path, maker: MaskMaker, taken: dict[Path, str]) -> int:
-    "Write the masks of some images, and count those that had none yet."
-    for e in examples:
-        _refuse_twin(taken, mask_file(folder, e.name), e.name)
-    new = [e for e in examples if not mask_file(folder, e.name).exists()]
-    for e, notes in zip(new, maker.find(new) if new else [], strict=True):
-        write_json(mask_file(folder, e.name), mask_record(e, notes), indent=None)
-    return len(new)
-
-# %% ../nbs/3-method/09_sam.ipynb #2b3ee87c
-class AgnosticDataset:
-    "Give images with the masks that SAM found in them."
-
-    def __init__(
-        self,
-        dataset: Examples,  # the images that were segmented, in any order
-        folder: str | Path,  # `out_dir` of `label_images`
-    ):
-        if not settings_file(folder).exists():
-            raise DearliError(f"{folder} holds no masks: make them with `dearli masks`.")
-        self.dataset, self.folder = dataset, Path(folder)
-        self.taxonomy, self.name = AGNOSTIC, f"{dataset.name}-sam"
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, i: int) -> Example:
-        example = self.dataset[i]
-        if not (path := mask_file(self.folder, example.name)).exists():
-            raise DearliError(
-                f"{path} does not exist: give `dearli masks` again, which makes only what is missing."
-            )
-        masks = read_masks(path).masks
-        if size_of(masks) != size_of(example.image):
-            raise DearliError(
-                f"{path} has masks of {size_of(masks)}, {example.name} has {size_of(example.image)} pixels: "
-                "segment the same images again."
-            )
-        return Example(example.image, None, example.name, masks)

@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from ..cli import say
 from ..io import data_path, to_dict, write_json
+from ..automatic import bench_masks
+from ..images import ImageFolder, Part
 from ..official import import_checkpoint
+from ..process import current_process
+from ..sam import SamConfig, load_sam
+from ..world.scenes import ShapesScenes
 from ..parity import compare, loader, speed
 from ..study.records import make_record
 
 # %% auto #0
-__all__ = ['import_file', 'tell', 'parity', 'write_bench', 'bench_loader', 'bench_check', 'bench_flops', 'bench_model',
-           'bench_parts']
+__all__ = ['import_file', 'tell', 'parity', 'write_bench', 'bench_loader', 'bench_check', 'bench_mask_makers', 'bench_flops',
+           'bench_model', 'bench_parts']
 
 # %% ../../nbs/8-command/06_official_commands.ipynb #5b2276b7
 def import_file(
@@ -99,6 +105,24 @@ def bench_check(
     "Measure the seconds that `dearli check` takes for a dataset of 640×480 images."
     done = loader.bench_check(images, folder)
     write_bench("check", done, out)
+    say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
+
+
+def bench_mask_makers(
+    sam_weights: str = "shapes-sam",  # SAM checkpoint
+    folder: Path | None = None,  # folder of images; by default scenes are drawn
+    images: int = 16,  # images to segment
+    points_per_side: int | None = None,  # prompts along each side; by default those of the checkpoint's kind
+    out: Path | None = None,  # JSON record to write, with commit, versions and hardware
+    json: bool = False,  # print JSON
+) -> None:
+    "Measure images per second of our mask generator beside the library's, and compare their masks."
+    cfg = SamConfig.tiny() if sam_weights == "shapes-sam" else SamConfig()
+    cfg = replace(cfg, points_per_side=points_per_side or cfg.points_per_side)
+    dataset = ShapesScenes(range(images), labelled=False) if folder is None else ImageFolder(folder)
+    part = Part(dataset, range(min(images, len(dataset))), labelled=False)
+    done = bench_masks(load_sam(sam_weights, str(current_process().device)), part, cfg)
+    write_bench("masks", done, out)
     say("\n".join(f"{k}: {v}" for k, v in done.items()), done, json)
 
 

@@ -16,9 +16,12 @@ from tyro.conf import Positional
 from ..cli import complain, say
 from ..clip import load_backbone
 from ..data.datafile import open_data
+from ..data.masks import GivenMasks, mask_summary, open_masks, report_masks, training_images
 from ..evaluation import BUDGET
 from ..images import Dataset, Part
-from ..io import atomic_write, escaped
+from ..io import DearliError, atomic_write, escaped
+from ..mask_files import label_images
+from ..process import Process, start_process
 from ..predict import load_segmenter, read_review, segment_folder
 from dearli.project import (
     ProjectConfig,
@@ -29,13 +32,15 @@ from dearli.project import (
     score_project,
     train_project,
 )
+from ..sam import SamConfig
+from ..stages import MaskSource, Method
 from ..study.oracle import oracle_pq
 from ..study.ranking import Rank, rank_backbones, rank_json, rank_text
 from ..study.records import SCORES
 
 # %% auto #0
-__all__ = ['Settings', 'CLIP', 'RANKED', 'train', 'score', 'show', 'compare', 'review_line', 'predict', 'review', 'name_masks',
-           'rank', 'oracle']
+__all__ = ['Settings', 'MaskSettings', 'CLIP', 'RANKED', 'masks', 'part_of', 'train', 'score', 'show', 'compare', 'review_line',
+           'predict', 'review', 'name_masks', 'rank', 'oracle']
 
 # %% ../../nbs/8-command/04_project_commands.ipynb #75b58ff5
 Settings = Annotated[
@@ -55,16 +60,72 @@ Settings = Annotated[
 ]
 
 
+MaskSettings = Annotated[
+    Annotated[
+        SamConfig,
+        tyro.conf.subcommand(name="paper", default=SamConfig(), description="the published settings"),
+    ]
+    | Annotated[
+        SamConfig,
+        tyro.conf.subcommand(
+            name="small", default=SamConfig.tiny(), description="few prompts, for shapes-sam and small images"
+        ),
+    ],
+    tyro.conf.arg(name=""),
+]
+
+
+def masks(
+    file: Positional[Path],  # a dataset file
+    out: Path,  # folder for the masks, one JSON for each image; finished ones are left as they are
+    sam_weights: str | None = None,  # SAM checkpoint, shapes-sam, folder of a transformers model, or hf:NAME
+    given: Path | None = None,  # masks of another tool: folder with a file for each image, or one JSON
+    shard: str = "0/1",  # part i/n of the images, counted from 0, where several machines share the work
+    batch: int = 1,  # images that are encoded together
+    device: str | None = None,  # such as cuda; by default the graphics card, where there is one
+    cfg: MaskSettings = SamConfig(),  # how to prompt and filter
+    json: bool = False,  # print JSON
+) -> None:
+    "Find class-agnostic masks of all labelled and unlabelled images, for a warm-up."
+    if (sam_weights is None) == (given is None):
+        raise DearliError("masks need one source: give --sam-weights, or --given for masks of another tool.")
+    here, images = start_process(device), training_images(open_data(file))
+    maker = GivenMasks(given) if given else open_masks(str(sam_weights), cfg, str(here.device))
+    label_images(images, out, maker, part_of(shard, here), not json, batch)
+    here.wait()
+    if here.main:
+        facts = report_masks(images, out)
+        say(f"{mask_summary(facts)}\n{out / 'report.html'}", facts, json)
+
+
+def part_of(
+    shard: str,  # i/n
+    here: Process,  # one of several on this machine
+) -> tuple[int, int]:  # number of this part, number of all parts
+    "Divide the part of a machine among its processes. Raises DearliError if it is no part."
+    number, slash, count = shard.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise DearliError(
+            f"--shard {shard} is no part: give i/n such as 0/4, 1/4, 2/4 and 3/4 for four machines."
+        )
+    return int(number) * here.world + here.rank, int(count) * here.world
+
+
 def train(
     file: Positional[Path],  # a dataset file
     run: Path,  # run folder
+    method: Method = "auto",  # by default dearli, or the best for which everything is there
+    masks: Path | None = None,  # folder that `dearli masks` wrote, for a warm-up
+    sam_weights: str | None = None,  # SAM that makes masks which are missing, see `dearli masks`
+    warm_up: Path | None = None,  # other images to warm up on, such as a part of SA-1B
     only: Path | None = None,  # partition to use instead of the file's
-    initial: Path | None = None,  # decoder to start from, such as one that was warmed up
+    initial: Path | None = None,  # trained decoder to start from: a run folder, a packed or an imported file
     seed: int = 1,  # from which everything random is derived
     cfg: Settings = ProjectConfig(),  # backbone, sizes and steps
 ) -> None:
-    "Check a dataset, then train on it."
-    print(train_project(file, run, cfg, seed, only, initial=initial))
+    "Check a dataset, then train on it: masks, warm-up and training, as far as they are not done."
+    source = MaskSource(masks=masks, sam_weights=sam_weights, warm_up=warm_up)
+    print(train_project(file, run, cfg, seed, only, initial=initial, method=method, source=source))
 
 
 def score(

@@ -15,23 +15,24 @@ import torch
 from jaxtyping import Bool, UInt8
 from jinja2 import Environment
 from PIL import Image, ImageSequence
-from pycocotools import mask as rle
 from torch import Tensor
 
-from ..automatic import AutomaticMasks, encode_masks
+from ..automatic import AutomaticMasks
 from ..images import Dataset, Example, ImageFolder, open_image, read_image
 from ..io import DearliError, atomic_write, read_json
 from ..panoptic import size_of
-from ..sam import AGNOSTIC, MaskMaker, SamConfig, load_sam, mask_file, paint, read_masks
+from ..mask_files import mask_file
+from ..sam import AGNOSTIC, MaskMaker, SamConfig, annotation, covered_area, encode_masks, load_sam
+from ..sam import pack_code, paint, read_masks
 from .check import contact_sheet
 from .coco import CocoInstance, instance_mask, read_instances
 from .datafile import Data
 from .sources import read_numbers
 
 # %% auto #0
-__all__ = ['READERS', 'MASK_PAGE', 'Together', 'training_images', 'Beside', 'note_of', 'as_code', 'listed_masks',
-           'numbered_masks', 'stacked_masks', 'encoded_notes', 'GivenMasks', 'TransformersMasks', 'open_masks',
-           'mask_statistics', 'quantiles', 'Painted', 'mask_summary', 'report_masks']
+__all__ = ['READERS', 'MASK_PAGE', 'Together', 'training_images', 'Beside', 'as_code', 'listed_masks', 'numbered_masks',
+           'stacked_masks', 'encoded_notes', 'GivenMasks', 'TransformersMasks', 'open_masks', 'mask_statistics',
+           'quantiles', 'Painted', 'mask_summary', 'report_masks']
 
 # %% ../../nbs/5-data/11_masks.ipynb #14d293b9
 class Together:
@@ -51,7 +52,7 @@ class Together:
         return len(self.places)
 
     def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
-        "Read an image alone."
+        "Read one image without anything else."
         part, place = self.places[i]
         return part.image(place)
 
@@ -90,20 +91,6 @@ class Beside:
         return Example(read_image(path), None, self.names[i], read_masks(path.with_suffix(".json")).masks)
 
 # %% ../../nbs/5-data/11_masks.ipynb #61ae64bb
-def note_of(
-    code: dict,  # run lengths
-    quality: float = 1.0,  # of the mask, where the tool gives one
-    stability: float = 1.0,  # of the mask, where the tool gives one
-) -> dict:
-    "Return the annotation of one mask."
-    return {
-        "segmentation": code,
-        "area": int(rle.area(code)),
-        "predicted_iou": quality,
-        "stability_score": stability,
-    }
-
-
 def as_code(
     value: Any,  # run lengths, or an annotation that holds some
     where: str,  # file to name in messages
@@ -112,15 +99,10 @@ def as_code(
     shape = value.get("segmentation", value) if isinstance(value, dict) else value
     if not isinstance(shape, dict) or not {"size", "counts"} <= shape.keys():
         raise DearliError(f"{where} has a mask without run lengths: write size and counts for each mask.")
-    h, w = shape["size"]
     try:
-        packed = rle.frPyObjects(shape, h, w) if isinstance(shape["counts"], list) else shape
-        pixels = rle.decode(packed)
+        return pack_code(shape)
     except (ValueError, TypeError, KeyError) as e:
         raise DearliError(f"{where} has run lengths that cannot be read ({e}): write them again.") from None
-    counts = packed["counts"]
-    text = counts.decode() if isinstance(counts, bytes) else counts
-    return {"size": [int(n) for n in pixels.shape], "counts": text}
 
 
 def listed_masks(
@@ -135,7 +117,9 @@ def listed_masks(
     for row in rows:
         about = row if isinstance(row, dict) else {}
         quality = about.get("predicted_iou", about.get("score", 1.0))
-        notes.append(note_of(as_code(row, where), float(quality), float(about.get("stability_score", 1.0))))
+        notes.append(
+            annotation(as_code(row, where), float(quality), float(about.get("stability_score", 1.0)))
+        )
     return notes
 
 
@@ -163,7 +147,8 @@ def stacked_masks(
         raise DearliError(f"{path} is not a plain NumPy file ({e}): save one array of masks.") from None
     if stack.ndim != 3 or stack.dtype.kind not in "biu":
         raise DearliError(
-            f"{path} holds an array of {stack.dtype} {stack.shape}: save masks as bool (masks, height, width)."
+            f"{path} holds an array of {stack.dtype} {stack.shape}: "
+            "save masks as bool (masks, height, width)."
         )
     return torch.from_numpy(stack.astype(bool))
 
@@ -172,7 +157,7 @@ def encoded_notes(
     masks: Bool[Tensor, "n h w"],  # of one image
 ) -> list[dict]:
     "Return the annotations of masks; empty ones are left out."
-    return [note_of(code) for code in encode_masks(masks[masks.flatten(1).any(1)])]
+    return [annotation(code) for code in encode_masks(masks[masks.flatten(1).any(1)])]
 
 
 READERS: dict[str, Callable[[Path], list[dict]]] = {
@@ -236,7 +221,7 @@ class GivenMasks:
         "Return an instance as annotation."
         assert size is not None, "`read_instances` leaves instances of images without a size out"
         mask = torch.from_numpy(np.ascontiguousarray(instance_mask(a, size)))
-        return note_of(encode_masks(mask[None])[0], float(scores.get(a.id, 1.0)))
+        return annotation(encode_masks(mask[None])[0], float(scores.get(a.id, 1.0)))
 
     def files(
         self,
@@ -266,7 +251,8 @@ class GivenMasks:
         if path is None:
             stem = Path(name).with_suffix("")
             raise DearliError(
-                f"{self.place} has no masks of {name}: put them there as {stem}.json, .png, .tif, .npy or .npz."
+                f"{self.place} has no masks of {name}: "
+                f"put them there as {stem}.json, .png, .tif, .npy or .npz."
             )
         return READERS[path.suffix](path)
 
@@ -332,7 +318,7 @@ class TransformersMasks:
             masks = [torch.as_tensor(np.asarray(m)).bool() for m in done["masks"]]
             codes = encode_masks(torch.stack(masks)) if masks else []
             scores = [float(s) for s in done["scores"]]
-            found.append([note_of(c, s) for c, s in zip(codes, scores, strict=True)])
+            found.append([annotation(c, s) for c, s in zip(codes, scores, strict=True)])
         return found
 
 
@@ -359,12 +345,13 @@ def mask_statistics(
         if not (path := mask_file(folder, name)).exists():
             missing.append(name)
             continue
-        codes = [a["segmentation"] for a in read_json(path)["annotations"]]
+        notes = read_json(path)["annotations"]
+        codes = [a["segmentation"] for a in notes]
         counts.append(len(codes))
         if codes:
             pixels = codes[0]["size"][0] * codes[0]["size"][1]
-            areas += (rle.area(codes) / pixels).tolist()
-            covered.append(float(rle.area(rle.merge(codes)) / pixels))
+            areas += [a["area"] / pixels for a in notes]
+            covered.append(covered_area(codes) / pixels)
         else:
             covered.append(0.0)
     return {
@@ -403,7 +390,7 @@ class Painted:
         return len(self.indices)
 
     def image(self, i: int) -> UInt8[Tensor, "3 h w"]:
-        "Read an image alone."
+        "Read one image without anything else."
         return self.images.image(self.indices[i])
 
     def __getitem__(self, i: int) -> Example:
@@ -413,11 +400,14 @@ class Painted:
 
 MASK_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
 <style>body{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}
-td,th{padding:.2rem .8rem;text-align:right}th:first-child,td:first-child{text-align:left}img{max-width:100%}</style>
+td,th{padding:.2rem .8rem;text-align:right}
+th:first-child,td:first-child{text-align:left}img{max-width:100%}</style>
 <h1>{{ title }}</h1><p>{{ lead }}</p>
 <table><tr><th></th>{% for w in words %}<th>{{ w }}</th>{% endfor %}</tr>
-{% for name, cells in rows %}<tr><td>{{ name }}</td>{% for c in cells %}<td>{{ c }}</td>{% endfor %}</tr>{% endfor %}
-</table>{% if picture %}<h2>Some images</h2><img alt="Images with their masks" src="data:image/png;base64,{{ picture }}">
+{% for name, cells in rows %}<tr><td>{{ name }}</td>
+{% for c in cells %}<td>{{ c }}</td>{% endfor %}</tr>{% endfor %}
+</table>{% if picture %}<h2>Some images</h2>
+<img alt="Images with their masks" src="data:image/png;base64,{{ picture }}">
 {% endif %}</html>
 """
 

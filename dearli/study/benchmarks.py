@@ -28,8 +28,8 @@ from ..images import Example, Part
 from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
 from ..model import DecoderSizes
 from ..panoptic import Taxonomy
-from ..sam import SOURCE, AgnosticDataset, LibraryMasks, SamConfig, label_images, load_sam
-from ..sam import mask_file
+from ..mask_files import AgnosticDataset, label_images, mask_file
+from ..sam import SOURCE, LibraryMasks, SamConfig, load_sam
 from .frequency import class_frequency, classes_in
 from .recipes import Recipe, StudyConfig
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition

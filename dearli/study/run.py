@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..batches import BatchSource
 from dearli.config import (
+    warmup_config,
     HARMLESS,
     SCHEMA,
     DataConfig,
@@ -81,26 +82,17 @@ def resolve_warmup(
     sources = {"sam": bench.training, "other": bench.external_images}
     images = bench.labelled(split, seed) if split else sources[masks.source](masks.images)
     names = list(images.names)
-    train = replace(
-        settings.train,
-        steps=settings.warmup_steps,
-        batch=settings.train.batch + settings.train.unlabelled,
-        unlabelled=0,
-        burn_in=0,
-        ramp=True,
-        precision=settings.warmup_precision if torch.cuda.is_available() else "no",
-    )
-    return RunConfig(
-        recipe="warm-up",
+    run = RunConfig(
         seed=seed,
-        data=DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names)),
         backbone=bench.backbone_of(recipe),
         model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
-        train=train,
-        view=replace(settings.view, crop=settings.warmup_crop or settings.view.crop),
-        criterion=settings.criterion.agnostic(),
-        masks=masks,
+        view=settings.view,
+        criterion=settings.criterion,
     )
+    precision = settings.warmup_precision if torch.cuda.is_available() else "no"
+    data = DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names))
+    how = settings.warmup_steps, settings.warmup_crop, precision
+    return warmup_config(run, settings.train, *how, data, masks)
 
 
 def resolve(
