@@ -6,7 +6,7 @@
 from __future__ import annotations
 import math
 from dataclasses import dataclass
-from typing import Callable
+from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ __all__ = ['GREY', 'NODES', 'TABLE_FROM', 'StrongConfig', 'MildConfig', 'ViewCon
            'place_image', 'place_maps', 'pad_to', 'to_pillow', 'Jitter', 'draw_jitter', 'exact_colours',
            'hue_value_chroma', 'rotate_hue', 'change_colours', 'table_colours', 'strong_colours', 'saturate',
            'mild_colours', 'labelled_view', 'Views', 'unlabelled_views', 'CutMixConfig', 'cutmix_box', 'fuse_stuff',
-           'mix_images', 'mix_panoptic', 'Unlabelled', 'unlabelled_sample']
+           'mix_images', 'mix_panoptic', 'Unlabelled', 'unlabelled_sample', 'true_labels']
 
 # %% ../nbs/1-ground/05_augment.ipynb #bdd4838a
 @dataclass(frozen=True, kw_only=True)
@@ -343,7 +343,12 @@ class Views:
 
     weak: UInt8[Tensor, "3 s s"]  # input of the teacher
     strong: UInt8[Tensor, "3 s s"]  # input of the student
-    size: tuple[int, int]  # height and width before padding
+    place: Place  # where both lie in the image
+
+    @property
+    def size(self) -> tuple[int, int]:  # height and width before padding
+        "Give the size of the window."
+        return self.place.size
 
 
 def unlabelled_views(
@@ -355,7 +360,7 @@ def unlabelled_views(
     place = draw_place(image.shape[-2:], cfg, generator)
     weak = place_image(image, place)
     strong = strong_colours(weak, cfg.strong, generator)
-    return Views(pad_to(weak, cfg.crop, cfg.pad), pad_to(strong, cfg.crop, cfg.pad), place.size)
+    return Views(pad_to(weak, cfg.crop, cfg.pad), pad_to(strong, cfg.crop, cfg.pad), place)
 
 # %% ../nbs/1-ground/05_augment.ipynb #1213c04b
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +442,8 @@ class Unlabelled:
     strong: UInt8[Tensor, "3 s s"]  # input of the student, with the box of the donor pasted in
     donor: UInt8[Tensor, "3 s s"] | None  # the teacher labels this too, if there is a box
     box: Bool[Tensor, "s s"] | None  # true where the strong view shows the donor
+    places: tuple[Place, ...] = ()  # where the weak view lies in its image, and the donor's in another
+    truth: Panoptic | None = None  # true labels of the strong view, to learn from them as a ceiling
 
 
 def unlabelled_sample(
@@ -449,7 +456,18 @@ def unlabelled_sample(
     "Make a weak and a strong view and, with the configured chance, paste a donor into the latter."
     base = unlabelled_views(image, view, generator)
     if draw(generator, 0, 1) >= cutmix.chance:
-        return Unlabelled(base.weak, base.strong, None, None)
+        return Unlabelled(base.weak, base.strong, None, None, (base.place,))
     other = unlabelled_views(donor(), view, generator)
     box = cutmix_box(*other.size, cutmix, generator, view.crop)
-    return Unlabelled(base.weak, mix_images(base.strong, other.strong, box), other.weak, box)
+    strong = mix_images(base.strong, other.strong, box)
+    return Unlabelled(base.weak, strong, other.weak, box, (base.place, other.place))
+
+
+def true_labels(
+    sample: Unlabelled,  # views that were drawn
+    truths: Sequence[Panoptic],  # of the image and, if there is a box, of the donor
+    crop: int,  # side of the views
+) -> Panoptic:
+    "Bring true maps where the strong view shows them, as a teacher without mistakes would label it."
+    maps = [t.with_ids(pad_to(place_maps(t.ids, at), crop, 0)) for t, at in zip(truths, sample.places)]
+    return maps[0] if sample.box is None else mix_panoptic(maps[0], maps[1], sample.box)

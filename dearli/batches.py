@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import TypeVar
@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .augment import Unlabelled, labelled_view, unlabelled_sample
+from .augment import Unlabelled, labelled_view, true_labels, unlabelled_sample
 from .clip import Backbone, Features
 from .config import RunConfig, TrainConfig
 from .criterion import Targets
-from .images import Examples
+from .images import Example, Examples
 from .io import DearliError, seeded
 from .model import Segmenter
 from .panoptic import Panoptic, size_of
 from .process import Process, current_process
 
 # %% auto #0
-__all__ = ['Item', 'Sample', 'epoch_order', 'Batch', 'part_of', 'require_parts', 'BatchSource', 'FeatureStore', 'keep_features']
+__all__ = ['Item', 'Sample', 'epoch_order', 'Batch', 'known_truth', 'part_of', 'require_parts', 'BatchSource', 'FeatureStore',
+           'keep_features']
 
 # %% ../nbs/3-method/12_batches.ipynb #63d52f21
 @lru_cache(maxsize=8)
@@ -57,6 +58,10 @@ class Batch:
         "Return the targets of the labelled views on a device."
         return [(classes.to(device), masks.to(device)) for classes, masks in self.targets]
 
+    def truths_on(self, device: torch.device) -> list[Panoptic]:
+        "Return the true labels of the strong views on a device; none unless a ceiling is measured."
+        return [u.truth.to(device) for u in self.unlabelled if u.truth is not None]
+
     def parts(
         self,
         count: int,  # divides the number of images of each kind
@@ -70,6 +75,19 @@ class Batch:
 
 
 Item = TypeVar("Item")
+
+
+def known_truth(
+    example: Example,  # an image that a run treats as unlabelled
+) -> Panoptic:
+    "Give the true labels of an image. Raises DearliError if it has none."
+    if example.panoptic is None:
+        raise DearliError(
+            f"image {example.name!r} has no labels: a ceiling needs those of unlabelled images."
+        )
+    return example.panoptic
+
+
 Sample = TypeVar("Sample")
 
 
@@ -203,10 +221,17 @@ class BatchSource(Dataset):
         generator, pool = seeded("unlabelled", self.config.seed, step, place), self.pool
         assert pool is not None
 
-        def image() -> Tensor:
-            return pool[int(torch.randint(len(pool), (), generator=generator))].image
+        chosen: list[Example] = []
 
-        return unlabelled_sample(image(), image, self.config.view, self.config.cutmix, generator)
+        def image() -> Tensor:
+            chosen.append(pool[int(torch.randint(len(pool), (), generator=generator))])
+            return chosen[-1].image
+
+        cfg = self.config.view
+        sample = unlabelled_sample(image(), image, cfg, self.config.cutmix, generator)
+        if not self.config.oracle:
+            return sample
+        return replace(sample, truth=true_labels(sample, [known_truth(e) for e in chosen], cfg.crop))
 
 # %% ../nbs/3-method/12_batches.ipynb #4db8d80b
 class FeatureStore:

@@ -136,6 +136,7 @@ class RunConfig:
     seed: int = 1  # from which everything random is derived
     data: DataConfig = field(default_factory=DataConfig)  # labelled and unlabelled images
     backbone: str = ""  # see `load_backbone`
+    oracle: bool = False  # true labels in place of pseudo-labels, as a ceiling
     teacher_alpha: float | None = None  # exponent of CLIP in the pseudo-labels (Eq. 6); None: decoder alone
     model: SegmenterConfig = field(default_factory=SegmenterConfig)  # sizes and class head
     train: TrainConfig = field(default_factory=TrainConfig)  # optimisation
@@ -189,7 +190,7 @@ HARMLESS = (  # what changes no result, but for the rounding of sums
     "train.log_every",
     "train.workers",
 )
-NEWER = {"train.views": 0}  # settings that older files lack, with the value that they meant
+NEWER = {"train.views": 0, "oracle": False}  # settings that older files lack, with the value that they meant
 
 
 def flat(

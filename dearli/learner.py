@@ -23,8 +23,8 @@ from .process import MixedPrecision, Process, current_process
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
-__all__ = ['make_optimizer', 'set_rates', 'add_losses', 'Part', 'whole_batches', 'Learner', 'backbone_weights', 'learner_state',
-           'restore_learner', 'on_host', 'copy_parameters_']
+__all__ = ['make_optimizer', 'set_rates', 'add_losses', 'Part', 'paste_labels', 'whole_batches', 'Learner', 'backbone_weights',
+           'learner_state', 'restore_learner', 'on_host', 'copy_parameters_']
 
 # %% ../nbs/3-method/13_learner.ipynb #08645568
 def make_optimizer(
@@ -64,6 +64,14 @@ class Part:
     features: Features | None  # of these views; None for a backbone that trains
     labelled: Targets  # of the labelled views
     pseudo: Targets  # of the strong views
+
+
+def paste_labels(
+    samples: list[Unlabelled],  # whose boxes say what is pasted where
+    labels: list[Panoptic],  # of their weak views, then of their donors
+) -> list[Panoptic]:  # of the strong views
+    "Paste the teacher's labels as pixels were pasted (section 4)."
+    return mix_labels(labels[: len(samples)], labels[len(samples) :], [u.box for u in samples])
 
 
 def whole_batches(
@@ -134,9 +142,10 @@ class Learner:
             own, teachers = self.features(prepared, students)
         part = Part(prepared[:students], own, batch.targets_on(self.process.device), [])
         if batch.unlabelled:
-            labels, n = self.teacher_labels(teachers, size_of(prepared)), len(batch.unlabelled)
-            mixed = mix_labels(labels[:n], labels[n:], [u.box for u in batch.unlabelled])
-            part.pseudo = [panoptic.targets() for panoptic in mixed]
+            labels = batch.truths_on(self.process.device)
+            if not labels:
+                labels = paste_labels(batch.unlabelled, self.teacher_labels(teachers, size_of(prepared)))
+            part.pseudo = [panoptic.targets() for panoptic in labels]
         return part
 
     def teacher_labels(

@@ -72,7 +72,7 @@ def plain_views(
     if p.flip:
         weak = weak.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return Views(
-        *(_padded(v, cfg) for v in (weak, _plain_colours(weak, draw_jitter(cfg.strong, generator)))), p.size
+        *(_padded(v, cfg) for v in (weak, _plain_colours(weak, draw_jitter(cfg.strong, generator)))), p
     )
 
 

@@ -157,10 +157,10 @@ class Shapes(Benchmark):
         "Return the scenes of the partition that the seed draws."
         return ShapesScenes(shapes_partition(split, seed)[0])
 
-    def pool(self, split: str, seed: int, images: int | None) -> ShapesScenes:
-        "Return the other training scenes, without truth."
+    def pool(self, split: str, seed: int, images: int | None, labelled: bool = False) -> ShapesScenes:
+        "Return the other training scenes, without truth unless a ceiling is measured."
         rest = shapes_partition(split, seed)[1]
-        return ShapesScenes([i for i in rest if images is None or i < images], labelled=False)
+        return ShapesScenes([i for i in rest if images is None or i < images], labelled=labelled)
 
     def probe(self, split: str, seed: int, count: int) -> list[Example]:
         "Return the first of the others with their truth."
@@ -288,9 +288,9 @@ class Public(Benchmark):
         data = self.data(split)
         return Part(data.labelled.dataset, data.unlabelled.indices[:most], labelled)
 
-    def pool(self, split: str, seed: int, images: int | None) -> Part:
-        "Return all other training images, without truth."
-        return self.rest(split, images, labelled=False)
+    def pool(self, split: str, seed: int, images: int | None, labelled: bool = False) -> Part:
+        "Return all other training images, without truth unless a ceiling is measured."
+        return self.rest(split, images, labelled)
 
     def probe(self, split: str, seed: int, count: int) -> list[Example]:
         "Return the first of the others with their truth."

@@ -31,6 +31,7 @@ class Recipe:
     eval_alpha: float | None = None  # the same when the student is scored
     warmup: str | None = None  # masks the decoder was warmed up on: a key of `WARMUPS`
     frozen: bool = True  # False: the backbone trains too
+    oracle: bool = False  # true labels in place of pseudo-labels: what no teacher can exceed
     naive: bool = False  # no training at all: SAM's masks under CLIP's names
     trains: str | None = None  # row whose weights are scored, when only the scoring differs
     table: str = ""  # where the paper reports it
@@ -117,6 +118,9 @@ RECIPES |= {
     "dear-large": replace(DEAR, title="DEAR, large backbone", size="large", table="Figure 6"),
     "dearli-large": replace(
         RECIPES["dearli"], title="DEARLi, large backbone", size="large", table="Figure 6"
+    ),
+    "m2f-lang-oracle": replace(
+        RECIPES["m2f-lang-ssl"], title="M2F-Lang + SSL, true labels", oracle=True, table="ceiling of SSL"
     ),
     "naive": Recipe(
         title="SAM + CLIP, no training", unlabelled=False, naive=True, table="section 4.3, in the text"
