@@ -349,7 +349,7 @@ def _hub(what: str, make: Callable[[], LibraryModule], file: str | Path | None =
 
 
 def _statistics(model: str, tag: str, clip: LibraryModule) -> tuple[Sequence[float], Sequence[float]]:
-    "Give mean and deviation of pixels of an OpenCLIP model; for a file, those of the model's published weights."
+    "Give mean and deviation of pixels of a model; for a file, those of its published weights."
     own = open_clip.get_model_preprocess_cfg(clip)
     tags = open_clip.list_pretrained_tags_by_model(model)
     if tag not in tags:
@@ -387,7 +387,8 @@ def _on_any_size(what: str, make: Callable[[], Any]) -> Any:
     except (AssertionError, RuntimeError) as e:
         reason = (str(e).strip().splitlines() or ["no reason given"])[0][:120]
         raise DearliError(
-            f"{what} does not take images of any size ({reason}): choose a convolutional model or a plain ViT."
+            f"{what} does not take images of any size ({reason}): "
+            "choose a convolutional model or a plain ViT."
         ) from None
 
 # %% ../nbs/3-method/01_clip.ipynb #0d7d31f5
@@ -401,51 +402,56 @@ def _timm(name: str) -> ImageNetBackbone:
         raise DearliError(f"'{model}' is not a timm model: {nearest(model, timm.list_models())}")
     if file and not Path(file).is_file():
         raise DearliError(f"{file} does not exist: give a file of weights of timm {model}.")
-    plain = is_model_in_modules(model, VITS)
-    options = dict(num_classes=0, dynamic_img_size=True) if plain else dict(features_only=True)
-
-    def make(**weights: Any) -> LibraryModule:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return timm.create_model(model, **options, **weights)
-
-    overlay = dict(file=file) if file else None
-    trunk = _hub(f"timm {model}", lambda: make(pretrained=True, pretrained_cfg_overlay=overlay), file or None)
-    if file and (lost := _untouched(trunk, make())):
+    weights = dict(pretrained=True, pretrained_cfg_overlay=dict(file=file) if file else None)
+    trunk = _hub(f"timm {model}", partial(_make_timm, model, **weights), file or None)
+    if file and (lost := _untouched(trunk, _make_timm(model))):
         raise DearliError(f"{file} lacks {lost[0]} of timm {model}: give weights of this model.")
-    cfg, divisor = trunk.pretrained_cfg, 2 * trunk.patch_embed.feat_ratio() if plain else 32
+    cfg = trunk.pretrained_cfg
+    divisor = 2 * trunk.patch_embed.feat_ratio() if is_model_in_modules(model, VITS) else 32
     return _on_any_size(f"timm {model}", lambda: ImageNetBackbone(trunk, cfg["mean"], cfg["std"], divisor))
+
+
+def _make_timm(model: str, **weights: Any) -> LibraryModule:
+    "Make a timm trunk from the same random numbers each time: a plain ViT whole, others for their maps."
+    plain = dict(num_classes=0, dynamic_img_size=True)
+    options = plain if is_model_in_modules(model, VITS) else dict(features_only=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return timm.create_model(model, **options, **weights)
 
 
 def _untouched(loaded: LibraryModule, fresh: LibraryModule) -> list[str]:
     "List the matrices that are as they were drawn, which no file has filled."
     before = fresh.state_dict()
-    return [k for k, v in loaded.state_dict().items() if v.ndim > 1 and v.any() and torch.equal(v, before[k])]
+    matrices = {k: v for k, v in loaded.state_dict().items() if v.ndim > 1}
+    return [k for k, v in matrices.items() if v.any() and torch.equal(v, before[k])]
+
+
+def _make_transformers(name: str) -> tuple[LibraryModule, LibraryModule, LibraryModule | None]:
+    "Read a model of transformers, its image processor and, where there are words, its tokenizer."
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(name, dtype=torch.float32)
+    words = hasattr(model, "get_text_features")
+    tokenizer = AutoTokenizer.from_pretrained(name) if words else None
+    return model, AutoImageProcessor.from_pretrained(name), tokenizer
 
 
 def _transformers(name: str) -> Backbone:
     "Load TIPSv2 or a plain ViT of transformers, from the hub or a folder."
     file = name if Path(name).is_dir() else None
     what = f"transformers {name}"
-
-    def make() -> tuple[LibraryModule, LibraryModule, LibraryModule | None]:
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
-
-        model = AutoModel.from_pretrained(name, dtype=torch.float32)
-        words = hasattr(model, "get_text_features")
-        tokenizer = AutoTokenizer.from_pretrained(name) if words else None
-        return model, AutoImageProcessor.from_pretrained(name), tokenizer
-
-    model, pictures, tokenizer = _hub(what, make, file)
+    model, pictures, tokenizer = _hub(what, partial(_make_transformers, name), file)
     plain = pictures.do_normalize and pictures.image_mean is not None
-    statistics = (pictures.image_mean, pictures.image_std) if plain else ((0, 0, 0), (1, 1, 1))
+    mean = pictures.image_mean if plain else (0, 0, 0)
+    std = pictures.image_std if plain else (1, 1, 1)
     if tokenizer is None and hasattr(model.config, "patch_size"):
         divisor = 2 * model.config.patch_size
-        return _on_any_size(what, lambda: ImageNetBackbone(PatchTrunk(model), *statistics, divisor))
+        return _on_any_size(what, lambda: ImageNetBackbone(PatchTrunk(model), mean, std, divisor))
     if model.config.model_type == "tipsv2":
         clip = TipsClip(model)
         words = tokenize_with(tokenizer, clip.context_length)
-        return _on_any_size(what, lambda: ClipBackbone(clip, words, *statistics))
+        return _on_any_size(what, lambda: ClipBackbone(clip, words, mean, std))
     raise DearliError(
         f"{what} is a {model.config.model_type}, neither TIPSv2 nor a plain ViT: "
         "look for the model under open_clip: or timm:."

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
 __all__ = ['TURNS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image', 'orientation', 'stretched',
-           'read_image', 'image_files', 'ImageFolder', 'Part']
+           'read_image', 'image_files', 'ImageFolder', 'find_images', 'Part']
 
 # %% ../nbs/1-ground/04_images.ipynb #226cb44d
 @dataclass(eq=False)
@@ -211,6 +213,29 @@ class ImageFolder:
 
     def __getitem__(self, i: int) -> Example:
         return Example(self.image(i), None, self.names[i])
+
+# %% ../nbs/1-ground/04_images.ipynb #f1ad0002
+def find_images(
+    folder: Path,  # of the images, searched with its sub-folders
+    names: Sequence[str],  # as the labels give them
+) -> list[str]:
+    "Give paths below the folder: the path itself, or the only image of that name; else the name as it is."
+    there = {unicodedata.normalize("NFC", p.relative_to(folder).as_posix()): p for p in image_files(folder)}
+    by_name: dict[str, list[Path]] = {}
+    for key, path in there.items():
+        by_name.setdefault(key.rsplit("/", 1)[-1], []).append(path)
+
+    def find(name: str) -> str:
+        plain = unicodedata.normalize("NFC", name).lstrip("/")
+        last = plain.rsplit("/", 1)[-1]
+        for key in (last, re.sub(r"^[0-9a-f]{8}-", "", last)):
+            if plain in there:
+                return there[plain].relative_to(folder).as_posix()
+            if len(by_name.get(key, [])) == 1:
+                return by_name[key][0].relative_to(folder).as_posix()
+        return last or name
+
+    return [find(n) for n in names]
 
 # %% ../nbs/1-ground/04_images.ipynb #3d7f7e1d
 class Part:

@@ -155,17 +155,7 @@ class Decoder(nn.Module):
         width: int,  # classes for a linear head, width of the text embeddings for a language head
     ):
         super().__init__()
-        wanted = (cfg.mask_stride, *reversed(cfg.levels))
-        self.neck: SimplePyramid | None = None
-        if len(channels) == 1:
-            self.neck = SimplePyramid(*next(iter(channels.items())), wanted)
-            channels = self.neck.channels
-        missing = [s for s in reversed(wanted) if s not in channels]
-        if missing:
-            raise DearliError(
-                f"the backbone has no map at stride {missing[0]} (it has {sorted(channels)}): "
-                "choose other levels or mask_stride, or another backbone"
-            )
+        channels = self._complete_channels(cfg, channels)
         self.pixels = PixelDecoder(
             channels,
             dim=cfg.dim,
@@ -191,6 +181,20 @@ class Decoder(nn.Module):
             self.head = LinearHead(cfg.dim, width)
         else:
             self.head = LanguageHead(cfg.dim, width, cfg.mask_dim if cfg.mask_pooling else 0)
+
+    def _complete_channels(self, cfg: SegmenterConfig, channels: dict[int, int]) -> dict[int, int]:
+        "Make the neck of a plain ViT, give its channels; raises `DearliError` if a stride is missing."
+        wanted = (cfg.mask_stride, *reversed(cfg.levels))
+        self.neck: SimplePyramid | None = None
+        if len(channels) == 1:
+            self.neck = SimplePyramid(*next(iter(channels.items())), wanted)
+            channels = self.neck.channels
+        if missing := [s for s in reversed(wanted) if s not in channels]:
+            raise DearliError(
+                f"the backbone has no map at stride {missing[0]} (it has {sorted(channels)}): "
+                "choose other levels or mask_stride, or another backbone"
+            )
+        return channels
 
     def complete(
         self,

@@ -109,7 +109,7 @@ def label_digests(
 ) -> list[str]:  # one line per file
     "Return a digest of every label file, of the JSON or of the masks in their folder."
     found = []
-    for place in (labels.json, labels.masks, labels.semantic, labels.instances):
+    for place in (labels.json, labels.masks, labels.semantic, labels.instances, labels.labels, labels.names):
         if place is None or not Path(place).exists():
             continue
         files = (

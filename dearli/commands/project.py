@@ -268,5 +268,6 @@ def oracle(
     lines = [f"{part:8} PQ {found['scores'][part]['pq']:5.1f}" for part in ("all", "things", "stuff")]
     for name, row in sorted(found["classes"].items(), key=lambda item: item[1]["right"]):
         taken = f", most often taken for {row['taken_for']}" if row["taken_for"] else ""
-        lines.append(f"{escaped(name):30} {row['right']:4.0%} of {row['segments']} named right{taken}")
+        share = f"{row['right']:4.0%} of {row['segments']}"
+        lines.append(f"{escaped(name):30} {share} named right{taken}")
     say("\n".join(lines), found, json)

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -26,8 +27,8 @@ from ..panoptic import Panoptic, Segments, Taxonomy
 from .sources import InstanceSource, PanopticSource, PngSource, Source
 
 # %% auto #0
-__all__ = ['PATHS', 'ImageList', 'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file', 'open_labels', 'Data',
-           'open_data']
+__all__ = ['Format', 'PATHS', 'ImageList', 'unlabelled_images', 'Labels', 'Pool', 'DataFile', 'read_data_file', 'open_labels',
+           'Data', 'open_data']
 
 # %% ../../nbs/5-data/06_datafile.ipynb #154a050f
 class ImageList:
@@ -74,12 +75,27 @@ def unlabelled_images(
     )
 
 # %% ../../nbs/5-data/06_datafile.ipynb #6e17f3a1
+Format = Literal[
+    "coco-panoptic",
+    "png",
+    "coco-instances",
+    "labelme",
+    "cvat",
+    "label-studio",
+    "yolo",
+    "cityscapes",
+    "voc",
+    "mask-pairs",
+    "instance-png",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Labels:
     "The `[labelled]` or `[validation]` section of a dataset file."
 
     images: Path  # folder of the images
-    format: Literal["coco-panoptic", "png", "coco-instances"] = "coco-panoptic"  # how they are labelled
+    format: Format = "coco-panoptic"  # how they are labelled
     json: Path | None = None  # of `coco-panoptic` and `coco-instances`
     masks: Path | None = (
         None  # of `coco-panoptic`: folder of id PNGs; None for the JSON's name without `.json`
@@ -90,7 +106,11 @@ class Labels:
     background: int | None = (
         None  # of `coco-instances`: class of all other pixels; None for a stuff class of id 0
     )
+    labels: Path | None = None  # of the formats of other tools: file or folder of the labels
+    names: Path | None = None  # of `yolo` and `voc`: names or colours of the classes
+    suffix: str = "_mask"  # of `mask-pairs`: what the name of a mask adds to that of its image
     only: Path | None = None  # a partition; None takes all images
+    more: tuple[Labels, ...] = ()  # further labelled images, each a section `[[labelled.more]]`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +131,16 @@ class DataFile:
     unlabelled: Pool | None = None  # what is learned from without labels
 
 
-PATHS = ("images", "json", "masks", "semantic", "instances", "only")  # keys of a section that name a file
+PATHS = (
+    "images",
+    "json",
+    "masks",
+    "semantic",
+    "instances",
+    "only",
+    "labels",
+    "names",
+)  # keys of a section that name a file
 
 
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
@@ -142,6 +171,8 @@ def _absolute(value: dict, home: Path) -> dict:
         if isinstance(section, dict):
             found = {k: v for k, v in section.items() if k in PATHS and isinstance(v, str)}
             section.update({k: str(home / Path(v).expanduser()) for k, v in found.items()})
+            for more in section["more"] if isinstance(section.get("more"), list) else []:
+                _absolute({"labelled": more}, home)
     classes = value.get("classes")
     if isinstance(classes, str) and (home / classes).is_file():
         value["classes"] = str(home / classes)
@@ -153,12 +184,17 @@ def open_labels(
     taxonomy: Taxonomy,  # its classes
 ) -> Source:  # all of its images; `only` is not applied
     "Open labelled images; raises `DearliError` if a path that the format needs is not given."
+    if part.more:
+        sources = [open_labels(p, taxonomy) for p in (replace(part, more=()), *part.more)]
+        return import_module("dearli.data.formats").JoinedSource(sources)
     if not part.images.is_dir():
         raise DearliError(f'{part.images} is not a folder: correct images = "..." in the dataset file.')
     if part.format == "coco-panoptic":
         return PanopticSource(_given(part, "json"), part.images, part.masks, taxonomy)
     if part.format == "coco-instances":
         return InstanceSource(_given(part, "json"), part.images, taxonomy, part.background)
+    if part.format != "png":  # formats of other tools, opened by a later module
+        return import_module("dearli.data.formats").open_format(part, taxonomy)
     return PngSource(part.images, _given(part, "semantic"), taxonomy, part.instances, part.void)
 
 

@@ -9,6 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -264,7 +265,7 @@ def _section(name: str, item: Found | Path, root: Path) -> str:
         lines[1] += f"  # {item.count} images"
     for k, v in rows.items():
         lines.append(f"{k} = {_quoted(v.relative_to(root).as_posix() if isinstance(v, Path) else v)}")
-    if isinstance(item, Found) and item.format == "png":
+    if isinstance(item, Found) and item.format in ("png", "mask-pairs"):
         lines.append(f"void = {list(item.void)}  # class values that mean nothing")
     if isinstance(item, Found) and item.background is not None:
         lines.append(f"background = {item.background}  # class of the pixels without an instance")
@@ -332,12 +333,20 @@ def _labelled_sets(root: Path, folders: Folders, notes: list[str]) -> tuple[list
     used = {f.images for f in found} | {f.paths["masks"] for f in found if "masks" in f.paths}
     rest = {f: p for f, p in folders.items() if f not in used}
     masks = mask_folders(rest)
-    found = found or pair_pngs(rest, masks, notes)
+    if not found:
+        tools = import_module("dearli.data.formats")  # of other labelling tools
+        found = tools.find_others(root, folders, notes) or pair_pngs(rest, masks, notes)
+        found = found or tools.find_instances(folders)
+    return _required(found, root, notes), masks
+
+
+def _required(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
+    "Give what was found; raises `DearliError` with all notes if there is nothing."
     if not found:
         what = f"{root} holds no labels that could be recognised"
-        need = "it needs a COCO-panoptic or COCO-instances JSON, or semantic PNGs named like their images"
+        need = "it needs COCO JSON, labels of another tool, or semantic PNGs named like their images"
         raise DearliError(f"{what}: {need}." + "".join(f" Note: {n.rstrip('.')}." for n in notes))
-    return found, masks
+    return found
 
 
 def _free(folders: Folders, found: list[Found], masks: list[Path]) -> list[Path]:

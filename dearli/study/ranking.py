@@ -5,6 +5,7 @@
 # %% ../../nbs/6-study/20_ranking.ipynb #6a2ac23e
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,13 +21,13 @@ from ..images import Example
 from ..io import DearliError
 from ..metrics import MeanIoU, PanopticQuality
 from ..model import resize_for_test
-from ..panoptic import Taxonomy, size_of
-from ..recognition import class_scores, inverse_temperature, mask_pool
+from ..panoptic import Panoptic, Taxonomy, size_of
+from ..recognition import class_scores, inverse_temperature, mask_pool, resize
 from .oracle import rename
 
 # %% auto #0
-__all__ = ['Pooled', 'pool_segments', 'name_by_words', 'sum_by_class', 'name_by_means', 'Rank', 'score_names', 'rank_one',
-           'rank_backbones', 'rank_text', 'rank_json']
+__all__ = ['Pooled', 'pool_segments', 'pad_masks', 'name_by_words', 'sum_by_class', 'name_by_means', 'Rank', 'score_names',
+           'rank_one', 'score_words', 'name_all', 'rank_backbones', 'rank_text', 'rank_json']
 
 # %% ../../nbs/6-study/20_ranking.ipynb #e8cca58e
 @dataclass
@@ -46,19 +47,24 @@ def pool_segments(
 ) -> Pooled:
     "Average the features of one image under its true masks (Eq. 4)."
     image, truth = example.image, example.panoptic
-    large = short is not None and min(size_of(image)) > short
-    scaled = resize_for_test([image], short)[0] if large else image
+    scaled = resize_for_test([image], short)[0] if min(size_of(image)) > (short or math.inf) else image
     started = time.perf_counter()
     batch, _ = backbone.prepare([scaled])
     features = backbone(batch)
     seconds = time.perf_counter() - started
     maps = features.pyramid[max(features.pyramid)] if features.dense is None else features.dense
-    masks = truth.masks().to(batch.device, batch.dtype)[None] * 2 - 1
-    if large and masks.shape[1]:
-        masks = F.interpolate(masks, size_of(scaled), mode="bilinear", align_corners=False)
-    padded = batch.new_full((1, masks.shape[1], *batch.shape[-2:]), -1.0)
-    padded[..., : masks.shape[-2], : masks.shape[-1]] = masks
-    return Pooled(mask_pool(maps, padded)[0].cpu(), truth.segments.category.cpu(), seconds)
+    masks = resize(truth.masks().to(maps.device, maps.dtype)[None] * 2 - 1, size_of(scaled))
+    vectors = mask_pool(maps, pad_masks(masks, features.size))[0]
+    return Pooled(vectors.cpu(), truth.segments.category.cpu(), seconds)
+
+
+def pad_masks(
+    masks: Float[Tensor, "1 n h w"],  # logits at the size of the image
+    size: tuple[int, int],  # of the padded batch
+) -> Float[Tensor, "1 n H W"]:
+    "Put masks into a padded batch, with nothing under the padding."
+    (h, w), (H, W) = size_of(masks), size
+    return F.pad(masks, (0, W - w, 0, H - h), value=-1.0)
 
 # %% ../../nbs/6-study/20_ranking.ipynb #26286703
 def name_by_words(
@@ -115,7 +121,7 @@ class Rank:
 
 def score_names(
     named: Sequence[Int[Tensor, "n"]],  # class per mask, image by image
-    truths: Sequence,  # `Panoptic` of the same images
+    truths: Sequence[Panoptic],  # of the same images
     taxonomy: Taxonomy,  # of the dataset
 ) -> dict[str, float]:  # pq, things, stuff, miou
     "Score names on true masks."
@@ -141,22 +147,38 @@ def rank_one(
     "Name the true masks of images by words and by class means, and score both."
     truths = [images[i].panoptic.to("cpu") for i in range(len(images))]
     pooled = [pool_segments(backbone, images[i], short) for i in range(len(images))]
-    shown = [pool_segments(backbone, support[i], short) for i in range(len(support))] if support else pooled
-    sums = sum_by_class(shown, len(taxonomy))
-    own = [torch.zeros_like(sums) if support else sum_by_class([p], len(taxonomy)) for p in pooled]
-    by_means = [name_by_means(sums - o, p.vectors) for o, p in zip(own, pooled, strict=True)]
-    words = None
-    if isinstance(backbone, ClipBackbone):
-        rows = build_text_classifier(backbone, taxonomy.vocabulary)
-        by_words = [name_by_words(backbone, rows, p.vectors) for p in pooled]
-        words = score_names(by_words, truths, taxonomy)
+    shown = [pool_segments(backbone, support[i], short) for i in range(len(support))] if support else None
     return Rank(
         name,
-        words,
-        score_names(by_means, truths, taxonomy),
+        score_words(backbone, pooled, truths, taxonomy),
+        score_names(name_all(pooled, shown, len(taxonomy)), truths, taxonomy),
         sum(p.seconds for p in pooled) / len(pooled),
         sum(p.numel() for p in backbone.trunk.parameters()),
     )
+
+
+def score_words(
+    backbone: Backbone,  # perhaps with a text tower
+    pooled: Sequence[Pooled],  # of the images
+    truths: Sequence[Panoptic],  # of the same images
+    taxonomy: Taxonomy,  # whose names are embedded
+) -> dict[str, float] | None:  # as `score_names`; None without a text tower
+    "Name the masks of all images by words, and score the names."
+    if not isinstance(backbone, ClipBackbone):
+        return None
+    rows = build_text_classifier(backbone, taxonomy.vocabulary)
+    return score_names([name_by_words(backbone, rows, p.vectors) for p in pooled], truths, taxonomy)
+
+
+def name_all(
+    pooled: Sequence[Pooled],  # of the images to name
+    support: Sequence[Pooled] | None,  # of labelled images; None: all others of the images
+    classes: int,  # number of classes
+) -> list[Int[Tensor, "n"]]:  # class per mask, image by image
+    "Name the masks of all images by class means."
+    sums = sum_by_class(support or pooled, classes)
+    own = [sums * 0 if support else sum_by_class([p], classes) for p in pooled]
+    return [name_by_means(sums - o, p.vectors) for o, p in zip(own, pooled, strict=True)]
 
 
 def rank_backbones(
