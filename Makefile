@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Two threads for the quickstart, which runs alone.
 quickstart: export OMP_NUM_THREADS := 2
 
-.PHONY: help install quickstart test types mutate format export execute readme docs docs-source bench clean
+.PHONY: help install quickstart test types mutate fuzz format export execute readme docs docs-source bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +47,9 @@ types: install ## check the types of the method
 
 mutate: install ## plant faults one at a time; the notebooks must notice each (long)
 	$(BIN)/python tools/mutate.py
+
+fuzz: install ## change a thousand files of each kind at random; none may end a command (long)
+	$(BIN)/python tests/fuzz.py --count 1000
 
 format: install ## set notebooks and tools in the one dialect
 	$(BIN)/ruff format nbs tools tests

@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from errno import EDQUOT, EFBIG, ENOSPC, EROFS
 from functools import partial, wraps
 from importlib import import_module
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Annotated, Any, Union
 
 # %% auto #0
-__all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'REPORTS', 'NO_MEMORY', 'Command', 'find_command', 'new_name',
+__all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'REPORTS', 'NO_MEMORY', 'LEAST', 'Command', 'find_command', 'new_name',
            'load_command', 'overview', 'say', 'as_json', 'visible', 'simplify', 'complain', 'explain_os_error',
-           'explain', 'run_command', 'read_options', 'option_mistake', 'with_home', 'wants_traceback', 'main']
+           'explain', 'run_command', 'read_options', 'require_options', 'option_mistake', 'with_home',
+           'wants_traceback', 'main']
 
 # %% ../nbs/8-command/02_cli.ipynb #7595fe34
 @dataclass(frozen=True)
@@ -284,11 +285,31 @@ def read_options(
     box = StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(bound, prog=prog, args=args, config=(tyro.conf.FlagCreatePairsOff,))
+            work = tyro.cli(bound, prog=prog, args=args, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as end:
         if end.code != 2:
             raise
         raise SystemExit(complain(option_mistake(box.getvalue(), prog))) from None
+    require_options(work.keywords)
+    return work
+
+
+LEAST = {"count": 1, "images": 1, "workers": 0, "runs": 1, "seconds": 0, "dev": 1, "val": 1, "short": 1}
+
+
+def require_options(
+    options: dict[str, Any],  # of a command, by name
+) -> None:
+    "Raise DearliError with the first number that is out of its range, before any work is done."
+    for name, value in options.items():
+        if is_dataclass(value):
+            from dearli.config import require_ranges
+
+            require_ranges(value, "--")
+        elif isinstance(value, (int, float)) and not value >= LEAST.get(name, value):
+            from dearli.io import DearliError
+
+            raise DearliError(f"--{name} is {value}: give {LEAST[name]} or more.")
 
 
 def option_mistake(

@@ -5,6 +5,7 @@
 # %% ../nbs/3-method/11_config.ipynb #f1b336b5
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -19,8 +20,8 @@ from .panoptic import Taxonomy
 from .sam import SamConfig
 
 # %% auto #0
-__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'NEWER', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest',
-           'RunConfig', 'warmup_config', 'flat', 'differences', 'require_same', 'write_run', 'read_run',
+__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'RANGES', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest',
+           'RunConfig', 'flat', 'differences', 'require_same', 'require_ranges', 'write_run', 'read_run',
            'read_taxonomy']
 
 # %% ../nbs/3-method/11_config.ipynb #4d5eb661
@@ -32,9 +33,8 @@ class TrainConfig:
     "Optimisation and mean teacher of one run (section 4; the defaults are the official code's values)."
 
     steps: int = 80_000  # optimiser updates
-    batch: int = 8  # labelled images per step, those of all processes together
-    unlabelled: int = 8  # unlabelled images per step, of all processes; 0 trains without a teacher
-    accumulate: int = 1  # parts of a step that pass one after another, for less memory; same result
+    batch: int = 8  # labelled images per step and process
+    unlabelled: int = 8  # unlabelled images per step and process; 0 trains without a teacher
     lr: float = 1e-4  # initial learning rate of AdamW
     weight_decay: float = 0.05  # decoupled decay; norms and embeddings have none
     power: float = 0.9  # of the polynomial schedule lr * (1 - t/T)^power
@@ -42,8 +42,7 @@ class TrainConfig:
     decay: float = 0.999  # of the teacher's moving average (Eq. 2)
     burn_in: int = 0  # steps without pseudo-labels, while the teacher only follows; 0 as published
     ramp: bool | None = None  # decay min(1 - 1/(t+1), decay); None: only when no initial weights are given
-    precision: Precision = "no"  # of backbone, student and teacher: 'no' (fp32), 'bf16' or 'fp16'
-    views: int = 0  # labelled and unlabelled views that are drawn, then visited again; 0: new ones each time
+    precision: Precision = "no"  # of the student's decoder: 'no' (fp32), 'bf16' or 'fp16'
     checkpoint_every: int = 500  # steps between checkpoints
     snapshot_every: int = 5000  # steps between pseudo-label snapshots; 0: none
     log_every: int = 10  # steps between lines of log.jsonl
@@ -136,7 +135,6 @@ class RunConfig:
     seed: int = 1  # from which everything random is derived
     data: DataConfig = field(default_factory=DataConfig)  # labelled and unlabelled images
     backbone: str = ""  # see `load_backbone`
-    oracle: bool = False  # true labels in place of pseudo-labels, as a ceiling
     teacher_alpha: float | None = None  # exponent of CLIP in the pseudo-labels (Eq. 6); None: decoder alone
     model: SegmenterConfig = field(default_factory=SegmenterConfig)  # sizes and class head
     train: TrainConfig = field(default_factory=TrainConfig)  # optimisation
@@ -149,48 +147,8 @@ class RunConfig:
     probe: int = 0  # unlabelled images whose pseudo-labels are kept
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # how the student is scored
 
-
-def warmup_config(
-    run: RunConfig,  # that follows: its model, views, losses and seed
-    train: TrainConfig,  # as it was set, with both batch sizes
-    steps: int,  # updates of the warm-up
-    crop: int | None,  # side of its views; None: as in the run
-    precision: Precision,  # of its decoder
-    data: DataConfig,  # its images
-    masks: MaskConfig,  # what it learns
-) -> RunConfig:
-    "Return the warm-up of a run (section 3.3): one class, no teacher, a batch of all its images together."
-    stage = replace(
-        train,
-        steps=steps,
-        batch=train.batch + train.unlabelled,
-        unlabelled=0,
-        burn_in=0,
-        ramp=True,
-        precision=precision,
-    )
-    return RunConfig(
-        recipe="warm-up",
-        seed=run.seed,
-        data=data,
-        backbone=run.backbone,
-        model=run.model,
-        train=stage,
-        view=replace(run.view, crop=crop or run.view.crop),
-        criterion=run.criterion.agnostic(),
-        masks=masks,
-    )
-
 # %% ../nbs/3-method/11_config.ipynb #2475a709
-HARMLESS = (  # what changes no result, but for the rounding of sums
-    "schema",
-    "data.file",
-    "train.accumulate",
-    "train.checkpoint_every",
-    "train.log_every",
-    "train.workers",
-)
-NEWER = {"train.views": 0, "oracle": False}  # settings that older files lack, with the value that they meant
+HARMLESS = ("schema", "data.file", "train.checkpoint_every", "train.log_every", "train.workers")  # no result
 
 
 def flat(
@@ -218,8 +176,7 @@ def differences(
     found = []
     for key in [*b, *(k for k in a if k not in b)]:
         left_out = key.split("warmup.")[-1].startswith(skip)
-        before = NEWER.get(key.removeprefix("warmup."))
-        if left_out or a.get(key, before) == b.get(key, before):
+        if left_out or a.get(key) == b.get(key):
             continue
         if key.endswith("data.digest"):
             found.append("images, labels or class names have changed since")
@@ -240,6 +197,56 @@ def require_same(
         more = f" (and {len(odd) - 1} more differences)" if len(odd) > 2 else ""
         more = " (and 1 more difference)" if len(odd) == 2 else more
         raise DearliError(f"{what} with other settings: {odd[0]}{more}. {remedy}")
+
+# %% ../nbs/3-method/11_config.ipynb #761c8834
+_WEIGHT, _SHARE, _COUNT, _SIDE = (0.0, 1e6), (0.0, 1.0), (1, 10**9), (1, 2**16)
+RANGES: dict[str, tuple[float, float]] = {  # by dotted key; smallest and largest value
+    **{f"train.{k}": _COUNT for k in ("steps", "checkpoint_every", "log_every")},
+    **{f"train.{k}": (0, 10**9) for k in ("burn_in", "snapshot_every")},
+    **{"train.batch": _SIDE, "train.unlabelled": (0, 2**16), "train.workers": (0, 1024)},
+    **{"train.lr": (0.0, 1e9), "train.weight_decay": _WEIGHT, "train.power": (0.0, 100.0)},
+    **{"train.clip": (1e-12, 1e9), "train.decay": _SHARE},
+    **{f"model.{k}": (1, 1024) for k in ("levels", "mask_stride", "heads", "points")},
+    **{f"model.{k}": (1, 200) for k in ("pixel_layers", "layers")},
+    **{f"model.{k}": (1, 2**14) for k in ("dim", "mask_dim")},
+    **{f"model.{k}": (1, 10**5) for k in ("pixel_ffn", "ffn", "queries")},
+    **{"view.crop": (8, 2**15), "view.sizes": (1, 10**4), "view.pad": (0, 255)},
+    **{"view.scale": (0.01, 100.0), "view.long": (0.1, 1e4), "view.flip": _SHARE},
+    **{f"view.strong.{k}": (0.0, 100.0) for k in ("brightness", "contrast", "saturation", "sigma")},
+    **{f"view.strong.{k}": _SHARE for k in ("hue", "grey", "blur")},
+    **{"view.mild.brightness": (0.0, 255.0), "view.mild.hue": _SHARE, "view.mild.chance": _SHARE},
+    **{f"view.mild.{k}": (0.0, 100.0) for k in ("contrast", "saturation")},
+    **{"cutmix.chance": _SHARE, "cutmix.area": _SHARE, "cutmix.ratio": (1e-3, 1e3)},
+    **{f"criterion.{k}": _WEIGHT for k in ("classification", "mask", "dice", "no_object")},
+    **{"criterion.points": (1, 10**7), "criterion.oversample": (1.0, 1e3), "criterion.importance": _SHARE},
+    **{f"evaluation.{k}": _SIDE for k in ("short", "window", "batch")},
+    **{"evaluation.alpha": _SHARE, "evaluation.images": _COUNT, "teacher_alpha": _SHARE},
+    **{"sam.points_per_side": (1, 1024), "sam.points_per_batch": (1, 2**16), "sam.crop_n_layers": (0, 8)},
+    **{f"sam.{k}": _SHARE for k in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh")},
+    **{f"data.{k}": (0, 10**9) for k in ("labelled", "unlabelled")},
+    **{"data.images": _COUNT, "masks.images": _COUNT, "probe": (0, 10**6)},
+    # settings of a project and of the study
+    **{"alpha": _SHARE, "short": _SIDE, "window": _SIDE, "scenes": _COUNT, "val": _COUNT, "masks": _COUNT},
+    **{"warmup_steps": (0, 10**9), "warmup_crop": (8, 2**15), "score_batch": _SIDE},
+}
+
+
+def require_ranges(
+    config: object,  # a dataclass of settings
+    where: str = "",  # of messages
+) -> None:
+    "Raise DearliError with the first number that is out of its range."
+    values = flat(to_dict(config))
+    for key, value in values.items():
+        low, high = RANGES.get(
+            key.removeprefix("warmup.").replace("masks.sam.", "sam."), (-math.inf, math.inf)
+        )
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, (int, float)) and not low <= number <= high:  # false for NaN too
+                raise DearliError(f"{where}{key} is {number}: give a number from {low:g} to {high:g}.")
+    dim, heads = values.get("model.dim"), values.get("model.heads")
+    if isinstance(dim, int) and isinstance(heads, int) and dim % heads:
+        raise DearliError(f"{where}model.dim is {dim}: give a multiple of model.heads, which is {heads}.")
 
 # %% ../nbs/3-method/11_config.ipynb #dd74bc23
 def write_run(
@@ -269,7 +276,9 @@ def read_run(
             f"{path} has schema {found}, this version of dearli reads {SCHEMA}: "
             "train again in another folder, or use the version that wrote it."
         )
-    return from_dict(RunConfig, values, str(path))
+    config = from_dict(RunConfig, values, str(path))
+    require_ranges(config, f"{path}: ")
+    return config
 
 
 def read_taxonomy(

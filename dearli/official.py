@@ -177,7 +177,7 @@ def _ordered(rows: Any = ()) -> dict:
         raise pickle.UnpicklingError("it holds a dictionary whose keys are no texts")
     return dict(rows)
 
-
+# %% ../nbs/4-use/02_official.ipynb #994e7ed4
 _CORES = ("numpy.core", "numpy._core")
 _CALLS: dict[tuple[str, str], Callable] = {
     ("collections", "OrderedDict"): _ordered,
@@ -211,7 +211,7 @@ class ArrayUnpickler(_InPython):
         return _CALLS[module, name]
 
     def load_reduce(self) -> None:
-        "Call a constructor."
+        "Call a constructor with its arguments."
         values = self.stack.pop()
         if self.stack[-1] not in _CALLS.values():
             raise pickle.UnpicklingError("it wants to call something that is no constructor")
@@ -239,7 +239,7 @@ class ArrayUnpickler(_InPython):
         self.stack[-1].update(_ordered([(key, value)]))
 
     def load_setitems(self) -> None:
-        "Fill a dictionary."
+        "Fill a dictionary with several entries."
         items = self.pop_mark()
         self.stack[-1].update(_ordered(list(zip(items[::2], items[1::2], strict=True))))
 
@@ -261,7 +261,7 @@ class ArrayUnpickler(_InPython):
         pickle.SETITEMS[0]: load_setitems,
     }
 
-
+# %% ../nbs/4-use/02_official.ipynb #7c02fe39
 def read_official(
     path: str | Path,  # `.pth`, `.pt`, `.pkl` or `.safetensors`
 ) -> dict[str, Tensor]:  # tensors by official name

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..batches import BatchSource
 from dearli.config import (
-    warmup_config,
+    require_ranges,
     HARMLESS,
     SCHEMA,
     DataConfig,
@@ -39,9 +39,9 @@ from .records import make_record, same_record
 from ..train import Trainer, build_segmenter, load_student, shared_backbone
 
 # %% auto #0
-__all__ = ['NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run',
-           'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row',
-           'run_study', 'oracle_check', 'run_oracle']
+__all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
+           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row', 'run_study',
+           'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +70,6 @@ def warmup_masks(
     return MaskConfig(source=source, images=images, checkpoint=bench.sam, sam=settings.sam)
 
 
-def decoder_of(
-    recipe: Recipe,  # kind of head, frozen or not
-    settings: StudyConfig,  # sizes
-) -> SegmenterConfig:
-    "Return what the decoder of a row is built from."
-    return SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen)
-
-
 def resolve_warmup(
     recipe: Recipe,  # source of masks, backbone and head
     split: str,  # labelled share
@@ -90,17 +82,26 @@ def resolve_warmup(
     sources = {"sam": bench.training, "other": bench.external_images}
     images = bench.labelled(split, seed) if split else sources[masks.source](masks.images)
     names = list(images.names)
-    run = RunConfig(
-        seed=seed,
-        backbone=bench.backbone_of(recipe),
-        model=decoder_of(recipe, settings),
-        view=settings.view,
-        criterion=settings.criterion,
+    train = replace(
+        settings.train,
+        steps=settings.warmup_steps,
+        batch=settings.train.batch + settings.train.unlabelled,
+        unlabelled=0,
+        burn_in=0,
+        ramp=True,
+        precision=settings.warmup_precision if torch.cuda.is_available() else "no",
     )
-    precision = settings.warmup_precision if torch.cuda.is_available() else "no"
-    data = DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names))
-    how = settings.warmup_steps, settings.warmup_crop, precision
-    return warmup_config(run, settings.train, *how, data, masks)
+    return RunConfig(
+        recipe="warm-up",
+        seed=seed,
+        data=DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names)),
+        backbone=bench.backbone_of(recipe),
+        model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
+        train=train,
+        view=replace(settings.view, crop=settings.warmup_crop or settings.view.crop),
+        criterion=settings.criterion.agnostic(),
+        masks=masks,
+    )
 
 
 def resolve(
@@ -112,6 +113,7 @@ def resolve(
 ) -> RunConfig | NaiveConfig:
     "Return what a row does, once and for all. Raises DearliError for an unknown row, split or backbone."
     recipe, settings = find_recipe(name), settings or bench.config
+    require_ranges(settings)
     data = bench.describe(split, seed, settings.scenes, recipe.unlabelled)
     evaluation, backbone = settings.evaluation(recipe.eval_alpha), bench.backbone_of(recipe)
     if recipe.naive:
@@ -123,9 +125,8 @@ def resolve(
         seed=seed,
         data=data,
         backbone=backbone,
-        oracle=recipe.oracle,
         teacher_alpha=recipe.teacher_alpha,
-        model=decoder_of(recipe, settings),
+        model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
         train=settings.train.resolved(recipe.unlabelled, warmup is not None),
         view=settings.view,
         criterion=settings.criterion,
@@ -220,7 +221,7 @@ def batches_of(
 ) -> BatchSource:
     "Open the images that a row learns from."
     data, seed = config.data, config.seed
-    pool = bench.pool(data.split, seed, data.images, config.oracle) if config.train.unlabelled else None
+    pool = bench.pool(data.split, seed, data.images) if config.train.unlabelled else None
     return BatchSource(bench.labelled(data.split, seed), pool, config)
 
 
