@@ -20,9 +20,9 @@ from .panoptic import Taxonomy
 from .sam import SamConfig
 
 # %% auto #0
-__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'RANGES', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig', 'digest',
-           'RunConfig', 'flat', 'differences', 'require_same', 'require_ranges', 'write_run', 'read_run',
-           'read_taxonomy']
+__all__ = ['Precision', 'SCHEMA', 'HARMLESS', 'NEWER', 'RANGES', 'TrainConfig', 'EvalConfig', 'DataConfig', 'MaskConfig',
+           'digest', 'RunConfig', 'warmup_config', 'flat', 'differences', 'require_same', 'require_ranges', 'write_run',
+           'read_run', 'read_taxonomy']
 
 # %% ../nbs/3-method/11_config.ipynb #4d5eb661
 Precision = Literal["no", "bf16", "fp16"]  # 'no' is fp32
@@ -33,8 +33,9 @@ class TrainConfig:
     "Optimisation and mean teacher of one run (section 4; the defaults are the official code's values)."
 
     steps: int = 80_000  # optimiser updates
-    batch: int = 8  # labelled images per step and process
-    unlabelled: int = 8  # unlabelled images per step and process; 0 trains without a teacher
+    batch: int = 8  # labelled images per step, those of all processes together
+    unlabelled: int = 8  # unlabelled images per step, of all processes; 0 trains without a teacher
+    accumulate: int = 1  # parts of a step that pass one after another, for less memory; same result
     lr: float = 1e-4  # initial learning rate of AdamW
     weight_decay: float = 0.05  # decoupled decay; norms and embeddings have none
     power: float = 0.9  # of the polynomial schedule lr * (1 - t/T)^power
@@ -42,7 +43,8 @@ class TrainConfig:
     decay: float = 0.999  # of the teacher's moving average (Eq. 2)
     burn_in: int = 0  # steps without pseudo-labels, while the teacher only follows; 0 as published
     ramp: bool | None = None  # decay min(1 - 1/(t+1), decay); None: only when no initial weights are given
-    precision: Precision = "no"  # of the student's decoder: 'no' (fp32), 'bf16' or 'fp16'
+    precision: Precision = "no"  # of backbone, student and teacher: 'no' (fp32), 'bf16' or 'fp16'
+    views: int = 0  # labelled and unlabelled views that are drawn, then visited again; 0: new ones each time
     checkpoint_every: int = 500  # steps between checkpoints
     snapshot_every: int = 5000  # steps between pseudo-label snapshots; 0: none
     log_every: int = 10  # steps between lines of log.jsonl
@@ -135,6 +137,7 @@ class RunConfig:
     seed: int = 1  # from which everything random is derived
     data: DataConfig = field(default_factory=DataConfig)  # labelled and unlabelled images
     backbone: str = ""  # see `load_backbone`
+    oracle: bool = False  # true labels in place of pseudo-labels, as a ceiling
     teacher_alpha: float | None = None  # exponent of CLIP in the pseudo-labels (Eq. 6); None: decoder alone
     model: SegmenterConfig = field(default_factory=SegmenterConfig)  # sizes and class head
     train: TrainConfig = field(default_factory=TrainConfig)  # optimisation
@@ -147,8 +150,48 @@ class RunConfig:
     probe: int = 0  # unlabelled images whose pseudo-labels are kept
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # how the student is scored
 
+
+def warmup_config(
+    run: RunConfig,  # that follows: its model, views, losses and seed
+    train: TrainConfig,  # as it was set, with both batch sizes
+    steps: int,  # updates of the warm-up
+    crop: int | None,  # side of its views; None: as in the run
+    precision: Precision,  # of its decoder
+    data: DataConfig,  # its images
+    masks: MaskConfig,  # what it learns
+) -> RunConfig:
+    "Return the warm-up of a run (section 3.3): one class, no teacher, a batch of all its images together."
+    stage = replace(
+        train,
+        steps=steps,
+        batch=train.batch + train.unlabelled,
+        unlabelled=0,
+        burn_in=0,
+        ramp=True,
+        precision=precision,
+    )
+    return RunConfig(
+        recipe="warm-up",
+        seed=run.seed,
+        data=data,
+        backbone=run.backbone,
+        model=run.model,
+        train=stage,
+        view=replace(run.view, crop=crop or run.view.crop),
+        criterion=run.criterion.agnostic(),
+        masks=masks,
+    )
+
 # %% ../nbs/3-method/11_config.ipynb #2475a709
-HARMLESS = ("schema", "data.file", "train.checkpoint_every", "train.log_every", "train.workers")  # no result
+HARMLESS = (  # what changes no result, but for the rounding of sums
+    "schema",
+    "data.file",
+    "train.accumulate",
+    "train.checkpoint_every",
+    "train.log_every",
+    "train.workers",
+)
+NEWER = {"train.views": 0, "oracle": False}  # settings that older files lack, with the value that they meant
 
 
 def flat(
@@ -176,7 +219,8 @@ def differences(
     found = []
     for key in [*b, *(k for k in a if k not in b)]:
         left_out = key.split("warmup.")[-1].startswith(skip)
-        if left_out or a.get(key) == b.get(key):
+        before = NEWER.get(key.removeprefix("warmup."))
+        if left_out or a.get(key, before) == b.get(key, before):
             continue
         if key.endswith("data.digest"):
             found.append("images, labels or class names have changed since")

@@ -21,15 +21,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from .io import DearliError
 from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['TURNS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image', 'orientation', 'stretched',
-           'read_image', 'image_files', 'ImageFolder', 'find_images', 'Part']
+__all__ = ['FORMATS', 'TURNS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image', 'orientation',
+           'stretched', 'read_image', 'image_files', 'ImageFolder', 'find_images', 'Part']
 
 # %% ../nbs/1-ground/04_images.ipynb #226cb44d
 @dataclass(eq=False)
@@ -95,6 +95,9 @@ def partition(
     return order[:count], order[count:]
 
 # %% ../nbs/1-ground/04_images.ipynb #e2f909fe
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")  # others can do more than show a picture, such as PostScript
+
+
 @contextmanager
 def open_image(
     path: str | Path,  # anything that Pillow opens
@@ -104,10 +107,12 @@ def open_image(
     if not Path(path).exists():
         raise DearliError(f"{path} does not exist: check the image folder.")
     try:
-        with Image.open(data or path) as image:
+        with Image.open(data or path, formats=FORMATS) as image:
             yield image
     except DearliError:
         raise
+    except UnidentifiedImageError:
+        raise DearliError(f"{path} is no JPEG, PNG, TIFF, BMP or WebP: convert it or leave it out.") from None
     except Exception as e:  # the decoders of damaged files raise whatever they like
         raise DearliError(f"{path} cannot be decoded ({e}): copy it again or leave it out.") from None
 

@@ -382,7 +382,14 @@ def _explain(cls: type, values: typing.Any, mistakes: list, where: str) -> str:
         owner = _owner(cls, path)
         known = [f.name for f in fields(owner) if f.init]
         return f"{place} is not an option of {owner.__name__}: {nearest(str(path[-1]), known)}"
-    return f"{place} is {given!r}: {_remedy([m for m in mistakes if m['input'] == given])}"
+    same = [m for m in mistakes if m["input"] == given] or [mistake]  # NaN does not equal itself
+    return f"{place} is {_short(given)}: {_remedy(same)}"
+
+
+def _short(value: typing.Any, most: int = 80) -> str:
+    "Write a value of a file for a message, cut where it is long."
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _worst(mistakes: list, values: typing.Any) -> dict:

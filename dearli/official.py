@@ -288,7 +288,9 @@ def _unpickled(path: Path) -> object:
             _refuse_packed(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # a forged file makes the readers raise whatever they like
-        reason = " ".join(str(e).split())[:120] or type(e).__name__
+        called = re.search(r"GLOBAL (\S+)", str(e))  # as PyTorch says what it does not allow
+        reason = f"it wants to call {called[1]}" if called else " ".join(str(e).split())[:120]
+        reason = reason or type(e).__name__
         raise DearliError(
             f"{path} is not a plain file of weights ({reason}): "
             "it was not opened further, get it from its source again"
@@ -300,7 +302,7 @@ def _refuse_packed(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > 2 * path.stat().st_size:
-        raise pickle.UnpicklingError(f"it would become {size / 1e9:.1f} GB")
+        raise pickle.UnpicklingError(f"it would become {size / 1e6:,.0f} MB")
 
 
 def _state(content: object, path: Path) -> dict[str, Tensor]:

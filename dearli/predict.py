@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 from PIL import Image
 from torch import Tensor
@@ -19,17 +20,38 @@ from .config import EvalConfig, RunConfig, read_run, read_taxonomy
 from .evaluation import segment
 from .images import ImageFolder, read_image
 from .data.vocabularies import parse_classes
-from .io import DearliError, atomic_write, data_path, read_json, save_tensors, to_dict, write_json
+from dearli.io import (
+    DearliError,
+    append_jsonl,
+    atomic_write,
+    checksum,
+    data_path,
+    read_json,
+    read_jsonl,
+    save_tensors,
+    sweep,
+    to_dict,
+    write_json,
+)
 from .learner import copy_parameters_
-from .model import Segmenter, load_decoder, load_decoder_weights, trainable_parameters
-from .panoptic import Panoptic, Taxonomy, write_coco_panoptic
+from dearli.model import (
+    Segmenter,
+    SegmenterConfig,
+    load_decoder,
+    load_decoder_weights,
+    require_finite,
+    trainable_parameters,
+)
+from .panoptic import Panoptic, Taxonomy, coco_entry, write_coco_index, write_png
 from .process import choose_device
 from .show import overlay
 from .train import build_segmenter, load_student
 
 # %% auto #0
-__all__ = ['TRAINED', 'SHIPPED', 'pack_segmenter', 'Predictor', 'read_segmenter', 'unpack_segmenter', 'divide_weights',
-           'load_segmenter', 'vocabulary', 'segment_folder', 'segment_each', 'require_distinct', 'read_review', 'doubt']
+__all__ = ['TRAINED', 'SHIPPED', 'MADE_BY', 'pack_segmenter', 'Predictor', 'read_segmenter', 'unpack_segmenter', 'chosen_classes',
+           'divide_weights', 'load_segmenter', 'vocabulary', 'FolderResults', 'segment_folder', 'explain_failure',
+           'open_results', 'finished_images', 'describe_file', 'same_file', 'segment_one', 'require_distinct',
+           'read_review', 'doubt']
 
 # %% ../nbs/4-use/01_predict.ipynb #8f632783
 TRAINED = "backbone:"  # before the names of a trained backbone's parameters in a packed file
@@ -40,12 +62,15 @@ def pack_segmenter(
     model: Segmenter,  # trained
     backbone: str,  # name for `load_backbone`
     alpha: float | None = 0.4,  # exponent of CLIP at prediction (Eq. 6); None: decoder alone
+    short: int | None = None,  # shorter edge to which images are scaled; None: their own size
+    window: int | None = None,  # side of overlapping windows at that size; None: whole images
 ) -> Path:  # the file
     "Write a decoder with everything that is needed to use it again."
     weights = model.decoder.state_dict() | {
         TRAINED + k: v.detach() for k, v in trainable_parameters(model.backbone).items()
     }
     about = {"config": to_dict(model.cfg), "taxonomy": model.taxonomy.to_json(), "alpha": alpha}
+    about["view"] = {"short": short, "window": window}
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save_tensors(path, half, {k: json.dumps(v) for k, v in about.items()} | {"backbone": backbone})
     return Path(path)
@@ -71,14 +96,28 @@ class Predictor:
     def __call__(
         self,
         images: str | Path | Tensor | list,  # one image or several: paths, or uint8 RGB (3 h w)
-        **options,  # `short`, `window` and thresholds, see `segment`
+        **options,  # `short`, `window`, `memory` and thresholds, see `segment`
     ) -> Panoptic | list[Panoptic]:  # one result for one image
         "Segment one image or several. Raises DearliError that names a file which cannot be read."
         several = [images] if isinstance(images, (str, Path, Tensor)) else images
-        pixels = [i if isinstance(i, Tensor) else read_image(i, upright=True) for i in several]
         asked = {k: v for k, v in (self.options | options).items() if v is not None}
-        results = segment(self.model.eval(), pixels, self.alpha, semantic=False, **asked).panoptic
+        results = []
+        for image in several:
+            pixels = image if isinstance(image, Tensor) else read_image(image, upright=True)
+            found = segment(self.model.eval(), [pixels], self.alpha, semantic=False, **asked)
+            results.append(found.panoptic[0])
         return results if several is images else results[0]
+
+    def describe(self) -> dict:  # plain values
+        "Say what decides the results: weights, classes, and how images are looked at."
+        backbone, text = self.model.backbone, self.model.text
+        frame = {"mean": backbone.pixel_mean, "std": backbone.pixel_std}
+        weights = {**self.model.state_dict(), **frame, **({} if text is None else {"text": text})}
+        return {
+            "model": checksum({k: v.cpu() for k, v in weights.items()}),
+            "classes": self.taxonomy.to_json(),
+            "view": {"alpha": self.alpha, **{k: v for k, v in self.options.items() if k != "memory" and v}},
+        }
 
 # %% ../nbs/4-use/01_predict.ipynb #096cb8db
 def read_segmenter(
@@ -91,7 +130,7 @@ def read_segmenter(
         raise DearliError(
             f"{run} is a warm-up, which knows no classes: give the folder of a run that followed it."
         )
-    taxonomy = read_taxonomy(run) if classes is None else classes
+    taxonomy = chosen_classes(read_taxonomy(run), classes, config.model, str(run))
     model, how = load_student(build_segmenter(config, taxonomy), run), config.evaluation
     return Predictor(model, how.alpha, {"short": how.short, "window": how.window})
 
@@ -108,13 +147,32 @@ def unpack_segmenter(
             "write it with `pack_segmenter`, or give the folder of a run."
         )
     alpha = json.loads(about["alpha"])
-    taxonomy = Taxonomy.from_json(json.loads(about["taxonomy"])) if classes is None else classes
+    own = Taxonomy.from_json(json.loads(about["taxonomy"]), str(path))
+    taxonomy = chosen_classes(own, classes, sizes, str(path))
     config = RunConfig(backbone=about["backbone"], model=sizes, evaluation=EvalConfig(alpha=alpha))
     model = build_segmenter(config, taxonomy)
     decoder, backbone = divide_weights(weights)
     load_decoder_weights(model.decoder, decoder, str(path))
+    require_finite(backbone, str(path))
     copy_parameters_(trainable_parameters(model.backbone), backbone, str(path))
-    return Predictor(model, alpha)
+    return Predictor(model, alpha, json.loads(about.get("view", "{}")))
+
+
+def chosen_classes(
+    own: Taxonomy,  # that the model was trained with
+    other: Taxonomy | None,  # that was asked for; None: its own
+    sizes: SegmenterConfig,  # says which kind of head it has
+    where: str,  # name for messages
+) -> Taxonomy:
+    "Choose the classes of a model. Raises DearliError for other ones than those a linear head has learnt."
+    if other is None:
+        return own
+    if sizes.head == "linear" and other.names != own.names:
+        raise DearliError(
+            f"{where} has a linear class head, which knows only the classes it was trained on: leave "
+            "--classes out, or train with a backbone that reads text, such as a CLIP."
+        )
+    return other
 
 
 def divide_weights(
@@ -132,7 +190,7 @@ SHIPPED = {"shapes-dearli": "shapes_dearli.safetensors", "shapes-m2f-lang": "sha
 def load_segmenter(
     source: str | Path = "shapes-dearli",  # shipped name, run folder, or a file from `pack_segmenter`
     classes: Taxonomy | Sequence[str] | None = None,  # other classes; names that end in '*' are stuff
-    device: str = "cpu",  # where it runs
+    device: str | None = "cpu",  # where it runs; None: on the graphics card where there is one
 ) -> Predictor:  # ready to use
     "Load a segmenter, ready to use. Raises DearliError if the source or the vocabulary does not fit."
     path = data_path("weights", SHIPPED[str(source)]) if source in SHIPPED else Path(source)
@@ -158,47 +216,136 @@ def vocabulary(
     return parse_classes(lines, where="the vocabulary")
 
 # %% ../nbs/4-use/01_predict.ipynb #365414a8
+class FolderResults(NamedTuple):
+    "Hold what became of the images of a folder."
+
+    review: list[dict]  # image, certainty and void (shares of 1), segments; least certain first
+    failed: list[dict]  # image, error; in the order of the folder
+
+
 def segment_folder(
     predictor: Predictor,  # from `load_segmenter`
     images: str | Path,  # searched with its sub-folders
     out: str | Path,  # gets `panoptic.json`, `panoptic/NAME.png`, `pictures/NAME.jpg` and `review.json`
     pictures: bool = True,  # paint the results over the images?
     progress: bool = True,  # show a bar with the time left
-) -> list[dict]:  # image, certainty and void (shares of 1), segments; least certain first
-    "Write the results for a folder as a dataset. Raises DearliError if files would collide."
+) -> FolderResults:
+    "Write the results for a folder as a dataset, or go on with it. Raises DearliError if results would mix."
     folder, out = ImageFolder(images), Path(out)
-    review: list[dict] = []
     if out.resolve().is_relative_to(folder.folder.resolve()):
         raise DearliError(f"{out} lies among the images of {images}: choose a folder elsewhere.")
     require_distinct(folder.paths)
-
-    def results() -> Iterator[tuple[str, Panoptic]]:
-        place = out / "pictures" if pictures else None
-        for name, found in segment_each(predictor, folder, place, progress):
-            review.append({"image": name, **doubt(found)})
-            yield name, found
-
-    write_coco_panoptic(out, results(), predictor.taxonomy)
-    review.sort(key=lambda item: item["certainty"])
+    open_results(out, predictor.describe())
+    done, failed = finished_images(out, folder, pictures), []
+    todo = [i for i, name in enumerate(folder.names) if name not in done]
+    bar = tqdm(todo, "segment", len(folder), initial=len(done), unit="image", disable=not progress)
+    for i in bar:
+        try:
+            done[folder.names[i]] = segment_one(predictor, folder, i, out, pictures)
+        except (DearliError, MemoryError, RuntimeError) as error:
+            failed.append({"image": folder.names[i], "error": explain_failure(error)})
+    entries = [done[name] for name in folder.names if name in done]
+    pairs = [(e["entry"][0], e["entry"][1]) for e in entries]
+    write_coco_index(out / "panoptic.json", pairs, predictor.taxonomy)
+    review = sorted((e["review"] for e in entries), key=lambda item: item["certainty"])
     write_json(out / "review.json", review)
-    return review
+    return FolderResults(review, failed)
 
 
-def segment_each(
+def explain_failure(
+    error: Exception,  # raised while one image was segmented
+) -> str:
+    "Say why an image has no result. Raises the error again if it is not about the image."
+    if isinstance(error, DearliError):
+        return str(error)
+    if isinstance(error, MemoryError) or "memory" in str(error):
+        return "the memory of this machine is used up: scale images down (--short), or lower --memory."
+    raise error
+
+
+MADE_BY = {"model": "another model", "classes": "other classes", "view": "other --short, --window or alpha"}
+
+
+def open_results(
+    out: Path,  # folder of results, new or begun
+    made_by: dict,  # from `Predictor.describe`
+) -> None:
+    "Note what makes the results. Raises DearliError if the folder holds results that something else made."
+    path = out / "predict.json"
+    if path.exists():
+        there = read_json(path)
+        for key, other in MADE_BY.items():
+            if not isinstance(there, dict) or there.get(key) != json.loads(json.dumps(made_by[key])):
+                raise DearliError(f"{out} holds results of {other}: give a new folder, or delete this one.")
+    elif any((out / name).exists() for name in ("panoptic.json", "panoptic", "review.json")):
+        raise DearliError(f"{out} holds files that this command did not write: give a new folder.")
+    else:
+        write_json(path, made_by)
+    sweep(out)
+
+
+def finished_images(
+    out: Path,  # folder of results
+    folder: ImageFolder,  # images
+    pictures: bool = True,  # are pictures wanted?
+) -> dict[str, dict]:  # journal entry of every image that is done
+    "Read which images are done. Raises DearliError if results of other images are there."
+    path, done = out / "journal.jsonl", {}
+    known = {e["review"]["image"]: e for e in (read_jsonl(path) if path.exists() else [])}
+    paths = dict(zip(folder.names, folder.paths))
+    for name, entry in known.items():
+        if name not in paths or not same_file(paths[name], entry["file"]):
+            what = "has changed since" if name in paths else f"is not among those of {folder.folder}"
+            raise DearliError(
+                f"{out} holds the result of an image {name} that {what}: "
+                "give a new folder for other images, or delete this one."
+            )
+        stem = Path(name).stem
+        painted = not pictures or (out / "pictures" / f"{stem}.jpg").exists()
+        if painted and (out / "panoptic" / f"{stem}.png").exists():
+            done[name] = entry
+    return done
+
+
+def describe_file(
+    path: Path,  # of an image
+) -> dict:  # size in bytes, time of the last change, digest of the contents
+    "Describe a file, so that a changed one is noticed."
+    about = path.stat()
+    digest = sha256(path.read_bytes()).hexdigest()
+    return {"bytes": about.st_size, "changed": about.st_mtime_ns, "digest": digest}
+
+
+def same_file(
+    path: Path,  # of an image
+    before: dict,  # from `describe_file`
+) -> bool:
+    "Tell whether a file has the contents that it had; a file with the same size and time is not read."
+    about = path.stat()
+    if about.st_size != before["bytes"]:
+        return False
+    return about.st_mtime_ns == before["changed"] or describe_file(path)["digest"] == before["digest"]
+
+
+def segment_one(
     predictor: Predictor,  # from `load_segmenter`
     folder: ImageFolder,  # images
-    pictures: Path | None,  # folder for the results painted over the images; None: no pictures
-    progress: bool = True,  # show a bar with the time left
-) -> Iterator[tuple[str, Panoptic]]:  # names and results, in the order of the folder
-    "Segment the images of a folder one by one, and paint each result."
-    for i in tqdm(range(len(folder)), desc="segment", unit="image", disable=not progress):
-        example = folder[i]
-        found = predictor(example.image)
-        if pictures is not None:
-            painted = Image.fromarray(overlay(example.image, found, predictor.taxonomy))
-            with atomic_write(pictures / f"{Path(example.name).stem}.jpg", "wb") as f:
-                painted.save(f, "JPEG", quality=90)
-        yield example.name, found
+    i: int,  # which one
+    out: Path,  # folder of results
+    pictures: bool,  # paint the result over the image?
+) -> dict:  # journal entry
+    "Segment one image and write its map and picture, then its line of the journal."
+    file, example = describe_file(folder.paths[i]), folder[i]
+    found, stem = predictor(example.image).to("cpu"), Path(example.name).stem
+    write_png(out / "panoptic" / f"{stem}.png", found)
+    if pictures:
+        painted = Image.fromarray(overlay(example.image, found, predictor.taxonomy))
+        with atomic_write(out / "pictures" / f"{stem}.jpg", "wb") as f:
+            painted.save(f, "JPEG", quality=90)
+    review = {"image": example.name, **doubt(found)}
+    entry = {"entry": coco_entry(example.name, found, predictor.taxonomy), "review": review, "file": file}
+    append_jsonl(out / "journal.jsonl", entry)
+    return entry
 
 
 def require_distinct(

@@ -11,19 +11,21 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from torch import Tensor
+
 from .augment import ViewConfig
 from .batches import BatchSource
 from .clip import NamesMasks
 from dearli.config import (
-    HARMLESS,
     DataConfig,
     EvalConfig,
+    MaskConfig,
     RunConfig,
     TrainConfig,
     digest,
     read_taxonomy,
+    warmup_config,
     require_ranges,
-    require_same,
 )
 from .criterion import CriterionConfig
 from .data.check import require
@@ -32,17 +34,32 @@ from .data.sources import Source, shown_classes
 from .data.datafile import Data, Labels, open_data, open_labels, read_data_file
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluation import evaluate, segment
-from .images import Part
-from .io import DearliError, inside, read_json, sweep, to_dict, write_json
-from .model import DecoderSizes, SegmenterConfig, load_decoder
+from .images import Examples, Part
+from .io import DearliError, inside, sweep, to_dict, write_json
+from .model import DecoderSizes, Segmenter, SegmenterConfig
+from .panoptic import Taxonomy
+from .process import Precision, current_process
 from .run_folder import is_finished, training_seconds
+from .sam import SamConfig
 from .show import Drawing, side_by_side
+from dearli.stages import (
+    MaskSource,
+    Material,
+    Method,
+    choose_method,
+    describe_masks,
+    masked_images,
+    same_stage,
+)
+from .stages import warm_up, warmup_images
+from .start import Start, adopt, explain_start, read_start, start_backbone
 from .study.records import SCORES, cell, make_record, same_record, spread
 from .train import Trainer, build_segmenter, load_run, shared_backbone
 
 # %% auto #0
-__all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'resolve_project', 'train_project', 'same_project', 'score_project',
-           'validation_images', 'picture_project', 'shortened', 'split_data', 'compare_project', 'compare_one',
+__all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'plan_method', 'resolve_project', 'resolve_model', 'resolve_warmup',
+           'train_project', 'fit_project', 'build_started', 'open_warmup', 'tell', 'score_project', 'validation_images',
+           'picture_project', 'shortened', 'split_data', 'compare_project', 'compare_one', 'resolve_part',
            'same_partition', 'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
@@ -51,7 +68,6 @@ class ProjectConfig:
     "What a user may set of a training on own data."
 
     backbone: str = "open_clip:convnext_base_w_320:laion_aesthetic_s13b_b82k_augreg"  # see `load_backbone`
-    semi: bool = True  # learn from the unlabelled images too?
     alpha: float | None = 0.4  # exponent of CLIP in the ensemble (Eq. 6); not used without a text tower
     short: int | None = None  # shorter edge for scoring; None: the middle of the training scales
     window: int | None = None  # side of overlapping windows for scoring at that size; None: whole images
@@ -59,6 +75,10 @@ class ProjectConfig:
     train: TrainConfig = field(default_factory=TrainConfig)  # optimisation
     view: ViewConfig = field(default_factory=ViewConfig)  # augmentation
     criterion: CriterionConfig = field(default_factory=CriterionConfig)  # losses
+    warmup_steps: int = 160_000  # updates of the warm-up on masks
+    warmup_crop: int | None = None  # side of its views; None: as in training
+    warmup_precision: Precision = "no"  # of its decoder on a GPU: 'no' (fp32), 'bf16' or 'fp16'
+    sam: SamConfig = field(default_factory=SamConfig)  # how masks are made on the way
 
     @property
     def short_edge(self) -> int:  # pixels
@@ -79,6 +99,8 @@ class ProjectConfig:
             train=TrainConfig.tiny(steps=steps, burn_in=steps * 2 // 5),
             view=ViewConfig(crop=192, scale=(1.0, 1.6), sizes=4),
             criterion=CriterionConfig.tiny(),
+            warmup_steps=steps * 4 // 3,
+            sam=SamConfig.tiny(),
         )
         return cls(**{**small, **changes})
 
@@ -88,7 +110,7 @@ def label_digests(
 ) -> list[str]:  # one line per file
     "Return a digest of every label file, of the JSON or of the masks in their folder."
     found = []
-    for place in (labels.json, labels.masks, labels.semantic, labels.instances):
+    for place in (labels.json, labels.masks, labels.semantic, labels.instances, labels.labels, labels.names):
         if place is None or not Path(place).exists():
             continue
         files = (
@@ -123,38 +145,82 @@ def describe_data(
     )
 
 
+def plan_method(
+    wanted: Method,  # what the user chose, or auto
+    file: str | Path,  # dataset file, for messages
+    data: Data,  # what it describes
+    settings: ProjectConfig,  # whose backbone counts where a start names none
+    source: MaskSource = MaskSource(),  # of masks
+    start: Start | None = None,  # decoder to start from
+) -> tuple[str, str]:  # supervised, ssl, dear or dearli; a sentence that says why
+    "Choose the method from what there is. Raises DearliError if the chosen one lacks something."
+    if start is not None and source.given:
+        raise DearliError(
+            f"{start.source} and a warm-up on masks are two ways to start: give --initial or masks, not both."
+        )
+    backbone = settings.backbone if start is None else start_backbone(start, settings.backbone)
+    names = isinstance(shared_backbone(backbone), NamesMasks) and settings.alpha is not None
+    there = Material(str(file), data.unlabelled is not None, backbone, names, source.given, start is not None)
+    return choose_method(wanted, there)
+
+
 def resolve_project(
     settings: ProjectConfig,  # what the user set
     seed: int,  # from which everything random is derived
     data: DataConfig,  # which images
-    initial: str | Path | None = None,  # file of decoder weights to start from
+    method: str,  # supervised, ssl, dear or dearli
+    start: Start | None = None,  # decoder to start from, whose sizes, head and backbone are adopted
+    masks: DataConfig | None = None,  # images and masks of a warm-up; None: there is none
 ) -> RunConfig:
     "Return what a training on own data does. Raises DearliError if it would never use the unlabelled images."
     require_ranges(settings)
-    train = settings.train
-    if settings.semi and train.burn_in >= train.steps:
+    train, learns = settings.train, method != "supervised"
+    if learns and train.burn_in >= train.steps:
         raise DearliError(
             f"train.burn_in {train.burn_in} leaves none of {train.steps} steps for the unlabelled images: "
             "lower it, or train from labels alone."
         )
-    names_masks = isinstance(shared_backbone(settings.backbone), NamesMasks)
-    alpha = settings.alpha if names_masks else None
-    recipe = "supervised" if not settings.semi else "ssl" if alpha is None else "dear"
-    return RunConfig(
-        recipe=recipe,
+    model, backbone = resolve_model(settings, start)
+    names_masks = isinstance(shared_backbone(backbone), NamesMasks)
+    alpha = settings.alpha if names_masks and method != "ssl" else None
+    run = RunConfig(
+        recipe=method,
         seed=seed,
         data=data,
-        backbone=settings.backbone,
-        teacher_alpha=alpha if settings.semi else None,
-        model=SegmenterConfig.of(
-            settings.model, head="language" if names_masks else "linear", freeze_backbone=True
-        ),
-        train=train.resolved(settings.semi, initial is not None),
+        backbone=backbone,
+        teacher_alpha=alpha if learns else None,
+        model=model,
+        train=train.resolved(learns, start is not None or masks is not None),
         view=settings.view,
         criterion=settings.criterion,
-        initial=None if initial is None else sha256(Path(initial).read_bytes()).hexdigest()[:16],
+        initial=None if start is None else start.digest,
         evaluation=EvalConfig(alpha=alpha, short=settings.short_edge, window=settings.window, batch=1),
     )
+    return run if masks is None else replace(run, warmup=resolve_warmup(run, settings, masks))
+
+
+def resolve_model(
+    settings: ProjectConfig,  # what the user set
+    start: Start | None,  # decoder to start from
+) -> tuple[SegmenterConfig, str]:  # sizes and head of the decoder, backbone
+    "Return the model of a training: that of its start, or the one that was set."
+    if start is not None:
+        model = SegmenterConfig.of(start.cfg, head=start.cfg.head, freeze_backbone=True)
+        return model, start_backbone(start, settings.backbone)
+    head = "language" if isinstance(shared_backbone(settings.backbone), NamesMasks) else "linear"
+    return SegmenterConfig.of(settings.model, head=head, freeze_backbone=True), settings.backbone
+
+
+def resolve_warmup(
+    run: RunConfig,  # that follows
+    settings: ProjectConfig,  # what the user set
+    data: DataConfig,  # images and masks
+) -> RunConfig:
+    "Return what the warm-up before a training does (section 3.3)."
+    precision = settings.warmup_precision if current_process().device.type == "cuda" else "no"
+    masks = MaskConfig(source="other" if data.name else "sam")
+    how = settings.warmup_steps, settings.warmup_crop, precision
+    return warmup_config(run, settings.train, *how, data, masks)
 
 # %% ../nbs/8-command/01_project.ipynb #fefc3a4a
 def train_project(
@@ -164,34 +230,80 @@ def train_project(
     seed: int = 1,  # from which everything random is derived
     only: str | Path | None = None,  # a partition to use instead of the file's
     checked: bool = False,  # skip the check of the dataset?
-    initial: str | Path | None = None,  # decoder to start from, such as a warmed-up one
-    progress: bool = True,  # show bars
+    initial: str | Path | None = None,  # decoder to start from, see `read_start`
+    progress: bool = True,  # show bars, and say what is done
+    method: Method = "auto",  # how to learn; auto: as much as the material allows
+    source: MaskSource = MaskSource(),  # of masks for a warm-up
 ) -> Path:  # the run folder
-    "Check the data, then train. Raises DearliError if the data has errors or the folder holds another run."
+    "Check the data, warm up if there are masks, and train. Raises DearliError if anything is missing."
     if not checked:
         require(file, progress=progress)
-    data = open_data(file, only)
-    if settings.semi and data.unlabelled is None:
-        raise DearliError(f"{file} names no unlabelled images: add [unlabelled], or train from labels alone.")
-    config = resolve_project(settings, seed, describe_data(file, data, only, settings.semi), initial)
-    same_project(run, config)
-    if is_finished(run):
-        return Path(run)
-    model = build_segmenter(config, data.taxonomy)
-    batches = BatchSource(data.labelled, data.unlabelled if settings.semi else None, config)
-    start = load_decoder(initial)[0] if initial else None
-    return Trainer(model, config, batches, run, start).fit(progress)
+    run, data, start = Path(run), open_data(file, only), read_start(initial) if initial else None
+    chosen, why = plan_method(method, file, data, settings, source, start)
+    tell(why, progress)
+    masked, masks = open_warmup(source, data, run, settings, progress)
+    about = describe_data(file, data, only, chosen != "supervised")
+    config = resolve_project(settings, seed, about, chosen, start, masks)
+    same_stage(run, config)
+    if not is_finished(run):
+        fit_project(run, config, data, start, masked, progress)
+    return run
 
-
-def same_project(
-    run: str | Path,  # folder that may hold a run
-    config: RunConfig,  # what is asked for
+# %% ../nbs/8-command/01_project.ipynb #47661fa1
+def fit_project(
+    run: Path,  # run folder
+    config: RunConfig,  # what the run does
+    data: Data,  # what it learns from
+    start: Start | None,  # decoder to start from, if any
+    masked: Examples | None,  # images with masks, if there is a warm-up
+    progress: bool,  # show bars, and say what is done
 ) -> None:
-    "Raise DearliError if a folder holds a run with other settings or data than those asked for."
-    if (path := Path(run) / "config.json").exists():
-        done = "is finished, and was trained" if is_finished(run) else "was started"
-        remedy = "Give another run folder, or the same settings and data to use this one."
-        require_same(read_json(path), config, f"{run} {done}", remedy, (*HARMLESS, "evaluation"))
+    "Warm up and train, each stage from where it was cut off."
+    if config.warmup is not None and masked is not None:
+        warm_up(run / "warm-up", config.warmup, data.taxonomy, masked, progress)
+        start = read_start(run / "warm-up")
+    model, weights = build_started(config, data.taxonomy, start, progress)
+    pool = data.unlabelled if config.train.unlabelled else None
+    Trainer(model, config, BatchSource(data.labelled, pool, config), run, weights).fit(progress)
+
+
+def build_started(
+    config: RunConfig,  # of the training
+    taxonomy: Taxonomy,  # its classes
+    start: Start | None,  # decoder to start from, if any
+    progress: bool,  # say what is taken over
+) -> tuple[Segmenter, dict[str, Tensor] | None]:  # model, and weights for student and teacher
+    "Build the model of a training, and fit its start to it."
+    model = build_segmenter(config, taxonomy)
+    if start is None:
+        return model, None
+    done = adopt(model.decoder, start, taxonomy)
+    tell(explain_start(start, done), progress)
+    return model, done.weights
+
+
+def open_warmup(
+    source: MaskSource,  # of masks
+    data: Data,  # whose images count if no others are named
+    run: Path,  # run folder; masks that are made go to its folder `masks`
+    settings: ProjectConfig,  # how masks are made
+    progress: bool,  # show bars
+) -> tuple[Examples | None, DataConfig | None]:  # images with masks, and which they are; None without masks
+    "Open the images of a warm-up and see to it that they have masks."
+    if not source.given:
+        return None, None
+    images = warmup_images(source, data)
+    masked, folder = masked_images(source, images, run, settings.sam, progress)
+    return masked, describe_masks(images, folder, source)
+
+
+def tell(
+    sentence: str,  # what is done, and why
+    progress: bool,  # is anybody watching?
+) -> None:
+    "Say something once, whatever the number of processes."
+    if progress and current_process().main:
+        print(sentence)
 
 
 def score_project(
@@ -303,10 +415,8 @@ def compare_project(
         if not part.exists():
             split_data(file, labelled, part, seed, balanced)
         same_partition(part, labelled, seed)
-        for semi in (False, True):
-            records.append(
-                compare_one(file, part, runs, seed, replace(settings, semi=semi), labelled, progress)
-            )
+        for method in ("supervised", "auto"):
+            records.append(compare_one(file, part, runs, seed, settings, method, labelled, progress))
     return records
 
 
@@ -316,29 +426,42 @@ def compare_one(
     runs: Path,  # folder for run folders and records
     seed: int,  # of initial weights and batches
     settings: ProjectConfig,  # what to train
+    method: Method,  # supervised, or one that learns from the other images
     labelled: str,  # share or number of labelled images, for the record
     progress: bool = True,  # show bars
 ) -> dict:  # record
     "Train, score and record one of the two, or read the record if the same was recorded before."
-    row, data = ("semi" if settings.semi else "supervised"), open_data(file, part)
-    config = resolve_project(settings, seed, describe_data(file, data, part, settings.semi))
+    row = "supervised" if method == "supervised" else "semi"
+    config = resolve_part(file, part, seed, settings, method)
     name = f"{config.data.name}_{row}_s{seed}"
     path = inside(runs / "records", f"{name}.json")  # the dataset's name is a stranger's, perhaps
     if path.exists():
         return same_record(path, config)
-    run = train_project(file, inside(runs, name), settings, seed, part, checked=True, progress=progress)
+    run = train_project(
+        file, inside(runs, name), settings, seed, part, True, progress=progress, method=method
+    )
     scores = score_project(run, progress=progress)
     where = replace(config.data, file=Path(config.data.file).name)  # a record does not name anybody's folders
     place = {"dataset": config.data.name, "row": row, "split": labelled, "seed": seed}
-    record = make_record(
-        "own",
-        **place,
-        config=to_dict(replace(config, data=where)),
-        time={"train_seconds": scores.pop("train_seconds")},
-        metrics=scores,
-    )
+    time = {"train_seconds": scores.pop("train_seconds")}
+    config = replace(config, data=where)
+    record = make_record("own", **place, config=to_dict(config), time=time, metrics=scores)
     write_json(path, record)
     return record
+
+
+def resolve_part(
+    file: str | Path,  # a dataset file
+    part: Path,  # partition
+    seed: int,  # of initial weights and batches
+    settings: ProjectConfig,  # what to train
+    method: Method,  # supervised, or one that learns from the other images
+) -> RunConfig:
+    "Return what a training of a comparison does."
+    data = open_data(file, part)
+    chosen, _ = plan_method(method, file, data, settings)
+    about = describe_data(file, data, part, chosen != "supervised")
+    return resolve_project(settings, seed, about, chosen)
 
 
 def same_partition(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..batches import BatchSource
 from dearli.config import (
+    warmup_config,
     require_ranges,
     HARMLESS,
     SCHEMA,
@@ -39,9 +40,9 @@ from .records import make_record, same_record
 from ..train import Trainer, build_segmenter, load_student, shared_backbone
 
 # %% auto #0
-__all__ = ['NaiveConfig', 'warmup_masks', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run', 'warm_up',
-           'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row', 'run_study',
-           'oracle_check', 'run_oracle']
+__all__ = ['NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run',
+           'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row',
+           'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,14 @@ def warmup_masks(
     return MaskConfig(source=source, images=images, checkpoint=bench.sam, sam=settings.sam)
 
 
+def decoder_of(
+    recipe: Recipe,  # kind of head, frozen or not
+    settings: StudyConfig,  # sizes
+) -> SegmenterConfig:
+    "Return what the decoder of a row is built from."
+    return SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen)
+
+
 def resolve_warmup(
     recipe: Recipe,  # source of masks, backbone and head
     split: str,  # labelled share
@@ -82,26 +91,17 @@ def resolve_warmup(
     sources = {"sam": bench.training, "other": bench.external_images}
     images = bench.labelled(split, seed) if split else sources[masks.source](masks.images)
     names = list(images.names)
-    train = replace(
-        settings.train,
-        steps=settings.warmup_steps,
-        batch=settings.train.batch + settings.train.unlabelled,
-        unlabelled=0,
-        burn_in=0,
-        ramp=True,
-        precision=settings.warmup_precision if torch.cuda.is_available() else "no",
-    )
-    return RunConfig(
-        recipe="warm-up",
+    run = RunConfig(
         seed=seed,
-        data=DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names)),
         backbone=bench.backbone_of(recipe),
-        model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
-        train=train,
-        view=replace(settings.view, crop=settings.warmup_crop or settings.view.crop),
-        criterion=settings.criterion.agnostic(),
-        masks=masks,
+        model=decoder_of(recipe, settings),
+        view=settings.view,
+        criterion=settings.criterion,
     )
+    precision = settings.warmup_precision if torch.cuda.is_available() else "no"
+    data = DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names))
+    how = settings.warmup_steps, settings.warmup_crop, precision
+    return warmup_config(run, settings.train, *how, data, masks)
 
 
 def resolve(
@@ -125,8 +125,9 @@ def resolve(
         seed=seed,
         data=data,
         backbone=backbone,
+        oracle=recipe.oracle,
         teacher_alpha=recipe.teacher_alpha,
-        model=SegmenterConfig.of(settings.model, head=recipe.head, freeze_backbone=recipe.frozen),
+        model=decoder_of(recipe, settings),
         train=settings.train.resolved(recipe.unlabelled, warmup is not None),
         view=settings.view,
         criterion=settings.criterion,
@@ -221,7 +222,7 @@ def batches_of(
 ) -> BatchSource:
     "Open the images that a row learns from."
     data, seed = config.data, config.seed
-    pool = bench.pool(data.split, seed, data.images) if config.train.unlabelled else None
+    pool = bench.pool(data.split, seed, data.images, config.oracle) if config.train.unlabelled else None
     return BatchSource(bench.labelled(data.split, seed), pool, config)
 
 
