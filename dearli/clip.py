@@ -36,7 +36,7 @@ from dearli.towers import (
 )
 
 # %% auto #0
-__all__ = ['LITE_MEAN', 'LITE_STD', 'VITS', 'SHIPPED', 'SOURCES', 'TEMPLATES_VILD', 'Features', 'Backbone', 'NamesMasks',
+__all__ = ['LITE_MEAN', 'LITE_STD', 'VITS', 'SHIPPED', 'MADE', 'SOURCES', 'TEMPLATES_VILD', 'Features', 'Backbone', 'NamesMasks',
            'ClipBackbone', 'ImageNetBackbone', 'clip_config', 'build_clip', 'load_changes', 'load_backbone',
            'TextClassifier', 'build_text_classifier', 'text_classifier']
 
@@ -313,10 +313,11 @@ def _shapes_clip(
     file: str,  # name of weights and config in `data/weights`
     trained: bool = True,  # load the weights; False for an untrained model
     text: str = "",  # file of another model, from which the text tower is taken
+    config: str = "",  # name of its config, where it is that of another model
     **options: Any,  # normalisation and divisor
 ) -> ClipBackbone:
     "Load a CLIP of the embedded world from `data/weights`."
-    clip = build_clip(clip_config(file), imagenet=trained)
+    clip = build_clip(clip_config(config or file), imagenet=trained)
 
     def read(name: str) -> dict[str, Tensor]:
         return load_tensors(data_path("weights", f"{name}.safetensors"))[0]
@@ -467,6 +468,12 @@ SHIPPED: dict[str, Callable[[], Backbone]] = {
     "shapes-vit": partial(_clip_of_shapes, "shapes_vit", text="shapes_conv"),
     "shapes-imagenet": _shapes_imagenet,
 }
+# their files are made by `make_clips('data/weights', 'mosaic')`
+MADE: dict[str, Callable[[], Backbone]] = {
+    "mosaic-conv": partial(_clip_of_shapes, "mosaic_conv", config="shapes_conv"),
+    "mosaic-conv-small": partial(_clip_of_shapes, "mosaic_conv_small", config="shapes_conv_small"),
+    "mosaic-vit": partial(_clip_of_shapes, "mosaic_vit", text="mosaic_conv", config="shapes_vit"),
+}
 
 
 SOURCES: dict[str, Callable[[str], Backbone]] = {
@@ -480,8 +487,8 @@ def load_backbone(
     name: str,  # one of `SHIPPED`, or 'open_clip:MODEL:TAG', 'timm:NAME', 'transformers:NAME'
 ) -> Backbone:  # frozen, on the CPU
     "Load a frozen backbone by name. Raises `DearliError` if it is unknown or its weights are not available."
-    if name in SHIPPED:
-        return SHIPPED[name]()
+    if make := {**SHIPPED, **MADE}.get(name):
+        return make()
     source, _, rest = name.partition(":")
     if source in SOURCES and rest:
         return SOURCES[source](rest)

@@ -296,11 +296,12 @@ def _official(path: Path) -> Sam:
 
 
 def load_sam(
-    source: str | Path = "shapes-sam",  # 'shapes-sam' or the path of a checkpoint
+    source: str | Path = "shapes-sam",  # 'shapes-sam', 'mosaic-sam' or the path of a checkpoint
     device: str | torch.device = "cpu",  # where it runs
 ) -> Sam:  # in evaluation mode, without gradients
     "Load a SAM. Raises `DearliError` if the checkpoint is missing or something else."
-    path = data_path("weights", "shapes-sam.safetensors") if source == "shapes-sam" else Path(source)
+    ours = source in ("shapes-sam", "mosaic-sam")  # the second is not shipped
+    path = data_path("weights", f"{source}.safetensors") if ours else Path(source)
     if not path.is_file():
         raise DearliError(
             f"SAM checkpoint {source} does not exist: "

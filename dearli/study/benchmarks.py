@@ -32,12 +32,14 @@ from ..mask_files import AgnosticDataset, label_images, mask_file
 from ..sam import SOURCE, LibraryMasks, SamConfig, load_sam
 from .frequency import class_frequency, classes_in
 from .recipes import Recipe, StudyConfig
+from ..world.mosaic import mosaic_partition, mosaic_scenes
 from ..world.scenes import SHAPES, ShapesScenes, shapes_partition
 
 # %% auto #0
-__all__ = ['ORACLES', 'EMBEDDED', 'WEIGHTS', 'CLIPS', 'Dataset', 'PRESETS', 'GPU', 'FRAMES', 'Benchmark', 'same_masks',
-           'TrueMasks', 'Shapes', 'scene_frequency', 'preset', 'opened', 'Public', 'Place', 'open_benchmark',
-           'estimated_hours', 'needs', 'needs_embedded', 'needs_public', 'sam_used']
+__all__ = ['ORACLES', 'EMBEDDED', 'MOSAIC', 'WEIGHTS', 'CLIPS', 'Dataset', 'WORLDS', 'PRESETS', 'GPU', 'FRAMES', 'Benchmark',
+           'same_masks', 'TrueMasks', 'Shapes', 'scene_frequency', 'training_mosaics', 'mosaic_contents', 'Mosaics',
+           'preset', 'opened', 'Public', 'Place', 'open_benchmark', 'estimated_hours', 'needs', 'needs_embedded',
+           'needs_public', 'sam_used']
 
 # %% ../../nbs/6-study/05_benchmarks.ipynb #9efe39be
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,31 +155,43 @@ class TrueMasks:
 class Shapes(Benchmark):
     "The embedded world of drawn scenes."
 
+    def scenes(
+        self,
+        seeds: Sequence[int],  # which scenes
+        **options,  # of `ShapesScenes`
+    ) -> ShapesScenes:
+        "Return scenes of this world, drawn when they are asked for."
+        return ShapesScenes(seeds, **options)
+
+    def divide(self, split: str, seed: int) -> tuple[list[int], list[int]]:  # labelled, unlabelled
+        "Return the partition that the seed draws."
+        return shapes_partition(split, seed)
+
     def labelled(self, split: str, seed: int) -> ShapesScenes:
         "Return the scenes of the partition that the seed draws."
-        return ShapesScenes(shapes_partition(split, seed)[0])
+        return self.scenes(self.divide(split, seed)[0])
 
     def pool(self, split: str, seed: int, images: int | None, labelled: bool = False) -> ShapesScenes:
         "Return the other training scenes, without truth unless a ceiling is measured."
-        rest = shapes_partition(split, seed)[1]
-        return ShapesScenes([i for i in rest if images is None or i < images], labelled=labelled)
+        rest = self.divide(split, seed)[1]
+        return self.scenes([i for i in rest if images is None or i < images], labelled=labelled)
 
     def probe(self, split: str, seed: int, count: int) -> list[Example]:
         "Return the first of the others with their truth."
-        scenes = ShapesScenes(shapes_partition(split, seed)[1][:count])
+        scenes = self.scenes(self.divide(split, seed)[1][:count])
         return [scenes[i] for i in range(len(scenes))]
 
     def training(self, images: int | None) -> ShapesScenes:
         "Return the first training scenes, without truth."
-        return ShapesScenes(range(images or 1024), labelled=False)
+        return self.scenes(range(images or 1024), labelled=False)
 
     def external_images(self, images: int | None) -> ShapesScenes:
         "Return scenes of another stream in which all classes are equally frequent."
-        return ShapesScenes(range(images or 1024), split="other", labelled=False, classes="uniform")
+        return self.scenes(range(images or 1024), split="other", labelled=False, classes="uniform")
 
     def validation(self, images: int | None) -> ShapesScenes:
         "Return scenes of a stream of their own."
-        return ShapesScenes(range(images or 128), split="val")
+        return self.scenes(range(images or 128), split="val")
 
     def frequency(self, images: int | None) -> Tensor:
         "Return the numbers counted on the training scenes."
@@ -207,6 +221,66 @@ EMBEDDED = Shapes(
     },
 )
 
+# %% ../../nbs/6-study/05_benchmarks.ipynb #fbae60cb
+@lru_cache(maxsize=1)
+def training_mosaics() -> ShapesScenes:
+    "Return the training scenes of the mosaics, drawn once."
+    return mosaic_scenes(range(1024))
+
+
+@lru_cache(maxsize=1)
+def mosaic_contents() -> tuple[list[set[int]], Tensor]:  # classes of every scene; (C,) pixels of each class
+    "Look through the training scenes of the mosaics, once."
+    shown, pixels = [], torch.zeros(len(SHAPES), dtype=torch.int64)
+    for i in range(len(training_mosaics())):
+        truth = training_mosaics()[i].panoptic
+        shown.append(classes_in(truth))
+        pixels.index_add_(0, truth.segments.category, truth.area())
+    return shown, pixels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mosaics(Shapes):
+    "The embedded world of mosaics."
+
+    def scenes(
+        self,
+        seeds: Sequence[int],  # which scenes
+        **options,  # of `ShapesScenes`
+    ) -> ShapesScenes:
+        "Return scenes of this world, drawn when they are asked for."
+        return mosaic_scenes(seeds, **options)
+
+    def divide(self, split: str, seed: int) -> tuple[list[int], list[int]]:  # labelled, unlabelled
+        "Return the partition that the seed draws, in which every class is labelled."
+        return mosaic_partition(split, mosaic_contents()[0], seed)
+
+    def validation(self, images: int | None) -> ShapesScenes:
+        "Return scenes of a stream of their own, all classes equally frequent."
+        return self.scenes(range(images or 512), split="val", classes="uniform")
+
+    def frequency(self, images: int | None) -> Tensor:
+        "Return the labelled pixels of each class in the training scenes."
+        return mosaic_contents()[1]
+
+
+MOSAIC = Mosaics(
+    name="mosaic",
+    taxonomy=SHAPES,
+    splits=("1/64", "1/32", "1/16", "1/1"),
+    oracles={"conv CLIP": "mosaic-conv", "ViT CLIP": "mosaic-vit", "random CLIP": "shapes-random"},
+    config=StudyConfig(
+        val=512,
+        train=TrainConfig.tiny(steps=5000, burn_in=3500, decay=0.998, views=1600, snapshot_every=250),
+    ),
+    backbones={
+        "clip base": "mosaic-conv",
+        "clip small": "mosaic-conv-small",
+        "imagenet base": "shapes-imagenet",
+    },
+    sam="mosaic-sam",
+)
+
 # %% ../../nbs/6-study/05_benchmarks.ipynb #23ec9321
 WEIGHTS = {
     "clip base": "open_clip:convnext_base_w_320:laion_aesthetic_s13b_b82k_augreg",
@@ -220,16 +294,17 @@ CLIPS = {
 }
 
 
-Dataset = Literal["shapes", "ade20k", "coco-panoptic", "coco-objects"]
+Dataset = Literal["shapes", "mosaic", "ade20k", "coco-panoptic", "coco-objects"]
+WORLDS: dict[str, Shapes] = {"shapes": EMBEDDED, "mosaic": MOSAIC}
 PRESETS = get_args(Dataset)
 
 
 def preset(
-    dataset: str,  # 'shapes', 'ade20k', 'coco-panoptic' or 'coco-objects'
+    dataset: str,  # 'shapes', 'mosaic', 'ade20k', 'coco-panoptic' or 'coco-objects'
 ) -> StudyConfig:  # what one run costs
     "Return the published settings of a dataset."
-    if dataset == "shapes":
-        return EMBEDDED.config
+    if dataset in WORLDS:
+        return WORLDS[dataset].config
     crop = 640 if dataset == "ade20k" else 512
     return StudyConfig(
         scenes=None,
@@ -362,8 +437,8 @@ def open_benchmark(
 ) -> Benchmark:  # ready to run
     "Return the benchmark of a place. Raises DearliError if its folder is not given."
     weights = {k: place.backbone for k in WEIGHTS} if place.backbone else None
-    if place.dataset == "shapes":
-        return replace(EMBEDDED, backbones=weights) if weights else EMBEDDED
+    if world := WORLDS.get(place.dataset):
+        return replace(world, backbones=weights) if weights else world
     if place.root is None:
         raise DearliError(
             f"{place.dataset} needs its folder: give --root, where `dearli data {place.dataset}` prepared it."
@@ -424,23 +499,25 @@ def needs(
     records: Sequence[dict] = (),  # whose times count for the embedded world
 ) -> dict | None:  # data, weights, memory, hours, from; None if the dataset has no such backbone
     "Return what it takes to run a row on a dataset, for one split and one seed."
-    kind, weights = f"{row.backbone} {row.size}", EMBEDDED.backbones if dataset == "shapes" else WEIGHTS
+    world, kind = WORLDS.get(dataset), f"{row.backbone} {row.size}"
+    weights = world.backbones if world else WEIGHTS
     if kind not in weights:
         return None
-    return needs_embedded(name, row, records) if dataset == "shapes" else needs_public(row, dataset)
+    return needs_embedded(name, row, records, world) if world else needs_public(row, dataset)
 
 
 def needs_embedded(
     name: str,  # of a row
     row: Recipe,  # its preset
     records: Sequence[dict],  # whose times count
+    world: Shapes = EMBEDDED,  # which of the embedded ones
 ) -> dict:
     "Return what a row needs in the embedded world, with the hours that its records took."
-    mine = [r for r in records if (r.get("dataset"), r["row"]) == ("shapes", name)]
+    mine = [r for r in records if (r.get("dataset"), r["row"]) == (world.name, name)]
     took = [sum(r["time"].values()) / 3600 for r in mine]
     return {
         "data": "nothing, scenes are drawn",
-        "weights": EMBEDDED.backbone_of(row) + (" + shapes-sam" if sam_used(row) else ""),
+        "weights": world.backbone_of(row) + (f" + {world.sam}" if sam_used(row) else ""),
         "memory": "any CPU with 4 GB (estimate)",
         "hours": fmean(took) if took else None,
         "from": f"measured, mean of {len(took)} records" if took else "not run",
