@@ -49,6 +49,7 @@ class TrainConfig:
     snapshot_every: int = 5000  # steps between pseudo-label snapshots; 0: none
     log_every: int = 10  # steps between lines of log.jsonl
     workers: int = 0  # loader processes
+    left_out: int = 10  # steps in a row that are not finite and left out, after which the run stops
 
     @classmethod
     def tiny(
@@ -188,6 +189,7 @@ HARMLESS = (  # what changes no result, but for the rounding of sums
     "data.file",
     "train.accumulate",
     "train.checkpoint_every",
+    "train.left_out",
     "train.log_every",
     "train.workers",
 )

@@ -4,6 +4,7 @@
 
 # %% ../nbs/3-method/05_criterion.ipynb #7be6e000
 from __future__ import annotations
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -12,14 +13,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from .io import DearliError, seeded
+from .io import DearliError, NotFinite, seeded
 from .process import full_precision
 
 # %% auto #0
 __all__ = ['Points', 'Targets', 'CriterionConfig', 'sample_points', 'uniform_points', 'seeded_points', 'WholeBatch', 'pair_costs',
            'MatchedPairs', 'hungarian_match', 'StagePrediction', 'StagedPrediction', 'match_labels', 'match_costs',
            'uncertain_points', 'label_points', 'mask_terms', 'class_term', 'check_targets', 'pad_targets', 'drop_empty',
-           'BatchTargets', 'pool_targets', 'stage_terms', 'matched_masks', 'points_of_part', 'Criterion', 'name_terms']
+           'BatchTargets', 'pool_targets', 'stage_terms', 'matched_masks', 'points_of_part', 'Criterion',
+           'undefined_terms', 'name_terms']
 
 # %% ../nbs/3-method/05_criterion.ipynb #8f0e7de3
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +171,9 @@ def hungarian_match(
             try:
                 query, target = linear_sum_assignment(stage[b, :, :n])
             except ValueError:
-                raise DearliError(
-                    f"the matching cost of stage {s}, image {b} is not finite, "
-                    "so the run has diverged: train again in another run folder, with a lower learning rate"
+                raise NotFinite(
+                    f"the matching cost of stage {s}, image {b} is not finite: "
+                    "look for weights or logits that are not, and lower the learning rate."
                 ) from None
             rows += [(s, b, q, t) for q, t in zip(query, target)]
     table = torch.tensor(rows, dtype=torch.long).reshape(len(host), -1, 4).to(costs.device)
@@ -325,7 +327,10 @@ def pad_targets(
     "Pad masks at the right and bottom with nothing."
     height, width = size
     missing = [(width - m.shape[-1], height - m.shape[-2]) for _, m in targets]
-    return [(c, F.pad(m, (0, right, 0, below))) for (c, m), (right, below) in zip(targets, missing)]
+    return [
+        (c, F.pad(m, (0, right, 0, below)) if right or below else m)
+        for (c, m), (right, below) in zip(targets, missing)
+    ]
 
 
 def drop_empty(
@@ -357,7 +362,7 @@ def pool_targets(
 # %% ../nbs/3-method/05_criterion.ipynb #d45a7956
 def stage_terms(
     x: StagePrediction,  # prediction of one stage
-    match: MatchedPairs,  # its pairs
+    match: MatchedPairs | None,  # its pairs; None if it cannot be matched
     pool: BatchTargets,  # segments of these images
     points: Points,  # source of random points
     tag: str,  # prefix of the draws, such as 'stage9'
@@ -365,6 +370,8 @@ def stage_terms(
     whole: WholeBatch,  # of which these images are a part
 ) -> Float[Tensor, "3"]:  # class, mask and dice, unweighted
     "Compute the unweighted terms of one decoder stage; those of all parts of a batch add up."
+    if match is None:
+        return undefined_terms(x)
     images, queries = x.class_logits.shape[:2]
     rows = pool.first[match.image] + match.target
     label = class_term(x.class_logits.float(), match, pool.classes[rows], cfg.no_object)
@@ -427,6 +434,19 @@ class Criterion:
         costs = match_costs(self.stages(prediction), targets, points, self.cfg, whole)
         return hungarian_match(costs, [len(c) for c, _ in targets])
 
+    def try_match(
+        self,
+        prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
+        targets: Targets,  # per image classes n and masks n H W in the padded frame
+        points: Points,  # source of points
+        whole: WholeBatch,  # batch of which these images are a part
+    ) -> Sequence[MatchedPairs | None]:  # one per stage; None if a cost is not finite
+        "Pair queries and segments in every stage, where that can be done."
+        try:
+            return self.match(prediction, targets, points, whole)
+        except NotFinite:
+            return [None] * len(self.stages(prediction))
+
     def __call__(
         self,
         prediction: StagedPrediction,  # class logits b q c+1 and mask logits b q h w
@@ -434,17 +454,24 @@ class Criterion:
         points: Points | None = None,  # source of points, uniform by default
         whole: WholeBatch | None = None,  # batch of which these images are a part; None: they are all
     ) -> dict[str, Tensor]:  # weighted 'class', 'mask', 'dice' (earlier stages with suffix) and 'total'
-        "Compute the weighted terms of all stages and their sum. Raises DearliError if a cost is not finite."
+        "Compute the weighted terms of all stages and their sum; not a number if a cost is not finite."
         check_targets(prediction, targets)
         device, stages = prediction.class_logits.device, self.stages(prediction)
         points, whole, terms = points or uniform_points(device), whole or WholeBatch.of(targets), []
         with full_precision(device):
-            pool, pairs = pool_targets(targets, device), self.match(prediction, targets, points, whole)
+            pool, pairs = pool_targets(targets, device), self.try_match(prediction, targets, points, whole)
             for s, (stage, match) in enumerate(zip(stages, pairs)):
                 terms.append(stage_terms(stage, match, pool, points, f"stage{s}", self.cfg, whole))
         weights = terms[0].new_tensor([self.cfg.classification, self.cfg.mask, self.cfg.dice])
         weighted = torch.stack(terms) * weights
         return {**name_terms(weighted), "total": weighted.sum()}
+
+
+def undefined_terms(
+    x: StagePrediction,  # that cannot be matched
+) -> Float[Tensor, "3"]:  # class, mask and dice, none of them a number
+    "Give the terms of a stage without pairs, with a gradient, so that every process finishes its step."
+    return (x.class_logits.float().sum() + x.mask_logits.float().sum()).expand(3) * math.nan
 
 
 def name_terms(

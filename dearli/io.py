@@ -30,13 +30,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 # %% auto #0
-__all__ = ['CHECKSUM', 'DearliError', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep', 'is_alive',
-           'write_json', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'escaped', 'save_tensors',
-           'checksum', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
+__all__ = ['CHECKSUM', 'DearliError', 'NotFinite', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep',
+           'is_alive', 'write_json', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'escaped',
+           'save_tensors', 'checksum', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
     "A mistake that the user can put right: its one sentence names file, value and remedy."
+
+
+class NotFinite(DearliError):
+    "A number of one training step is not finite: the step can be left out."
 
 
 def nearest(

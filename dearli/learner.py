@@ -15,7 +15,7 @@ from torch import Tensor
 from .batches import Batch, keep_features
 from .clip import Features
 from .config import RunConfig, TrainConfig
-from .criterion import Criterion, Targets, WholeBatch, seeded_points
+from .criterion import Criterion, Targets, WholeBatch, pad_targets, seeded_points
 from .io import DearliError, load_tensors
 from .model import Segmenter, load_decoder_weights, param_groups, trainable_parameters
 from .panoptic import Panoptic, size_of
@@ -23,8 +23,9 @@ from .process import MixedPrecision, Process, current_process
 from .teacher import Ema, mix_labels, poly, pseudo_labels
 
 # %% auto #0
-__all__ = ['make_optimizer', 'set_rates', 'add_losses', 'Part', 'paste_labels', 'whole_batches', 'Learner', 'backbone_weights',
-           'learner_state', 'restore_learner', 'on_host', 'copy_parameters_']
+__all__ = ['make_optimizer', 'set_rates', 'add_losses', 'Part', 'paste_labels', 'whole_batches', 'Learner', 'move_teacher',
+           'finish_step', 'backbone_weights', 'learner_state', 'restore_learner', 'restore_counts', 'on_host',
+           'copy_parameters_']
 
 # %% ../nbs/3-method/13_learner.ipynb #08645568
 def make_optimizer(
@@ -102,6 +103,7 @@ class Learner:
         train, self.process = config.train, process or current_process()
         self.precision = MixedPrecision(train.precision, self.process.device)
         self.model, self.config, self.step = model.to(self.process.device), config, 0
+        self.left_out, self.in_a_row = 0, 0  # steps that were not finite: all, and the last ones
         self.criterion, self.backbone = Criterion(config.criterion), keep_features(self.model, train.views)
         if initial is not None:
             load_decoder_weights(model.decoder, initial, "the initial weights")
@@ -137,27 +139,31 @@ class Learner:
     ) -> Part:
         "Collect what the student sees and should say, with the teacher's labels of unlabelled views."
         students = len(batch.images) + len(batch.unlabelled)
-        prepared, _ = self.model.prepare(batch.views())
+        prepared, sizes = self.model.prepare(batch.views())
         with self.precision.autocast():
             own, teachers = self.features(prepared, students)
-        part = Part(prepared[:students], own, batch.targets_on(self.process.device), [])
+        frame = size_of(prepared)  # larger than the views where these do not fill the grid of the backbone
+        part = Part(prepared[:students], own, pad_targets(batch.targets_on(self.process.device), frame), [])
         if batch.unlabelled:
             labels = batch.truths_on(self.process.device)
             if not labels:
-                labels = paste_labels(batch.unlabelled, self.teacher_labels(teachers, size_of(prepared)))
-            part.pseudo = [panoptic.targets() for panoptic in labels]
+                labels = paste_labels(
+                    batch.unlabelled, self.teacher_labels(teachers, frame, sizes[students:])
+                )
+            part.pseudo = pad_targets([panoptic.targets() for panoptic in labels], frame)
         return part
 
     def teacher_labels(
         self,
         features: Features | None,  # of the teacher, who is there
-        size: tuple[int, int],  # height and width of the views
-    ) -> list[Panoptic]:  # one per view
+        frame: tuple[int, int],  # height and width of the padded batch
+        sizes: list[tuple[int, int]],  # height and width of every view inside it
+    ) -> list[Panoptic]:  # one per view, without the padding
         "Return what the teacher predicts, with CLIP's posterior where the recipe says so (Eq. 6)."
         assert self.ema is not None and features is not None, "a run without unlabelled images has no teacher"
         isthing, alpha = self.model.taxonomy.isthing, self.config.teacher_alpha
         with self.precision.autocast():
-            return pseudo_labels(self.model, self.ema.decoder, features, size, isthing, alpha)
+            return pseudo_labels(self.model, self.ema.decoder, features, frame, isthing, alpha, sizes=sizes)
 
     def part_losses(
         self,
@@ -200,29 +206,59 @@ class Learner:
         self,
         batch: Batch,  # of step `self.step`
     ) -> dict[str, Tensor]:  # the terms before the update, and the norm of the gradient
-        "Update the student once and move the teacher (Eq. 2). Raises DearliError if the loss is not finite."
+        "Update the student once and move the teacher (Eq. 2), unless the loss or a gradient is not finite."
         self.model.train()
         train, terms = self.config.train, self.compute_losses(batch, self.precision.backward)
-        if not torch.isfinite(terms["total"]):
-            raise DearliError(
-                f"the loss of step {self.step} is not finite: train again in another run folder, "
-                f"with an lr below {train.lr:g} or with precision 'no'."
-            )
         set_rates(self.optimizer, self.base_lr, poly(self.step, train.steps, train.power))
         self.precision.unscale_(self.optimizer)
         terms["grad_norm"] = torch.nn.utils.clip_grad_norm_(self.trainable(), train.clip)
-        self.precision.step(self.optimizer)
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.ema is not None:
-            self.ema.update(self.model.decoder, self.step)
-        if self.ema_backbone is not None:
-            self.ema_backbone.update(self.model.backbone, self.step)
-        self.step += 1
+        sound = bool(torch.isfinite(terms["total"] + terms["grad_norm"]))
+        finish_step(self, sound, bool(torch.isfinite(terms["total"])))
         return terms
+
+    def count_step(
+        self,
+        sound: bool,  # are loss and gradient finite?
+        loss: bool,  # is the loss?
+    ) -> None:
+        "Count the step, and whether it was left out."
+        # fp16 finds its scale by gradients that overflow: these steps are no sign of a fault
+        searching = loss and self.precision.scaler.get_scale() > 1
+        self.left_out += not sound
+        self.in_a_row = 0 if sound or searching else self.in_a_row + 1
+        self.step += 1
 
     def trainable(self) -> list[torch.nn.Parameter]:  # what the optimiser moves
         "Return the parameters with a gradient, over which the norm is clipped together."
         return [p for g in self.optimizer.param_groups for p in g["params"]]
+
+# %% ../nbs/3-method/13_learner.ipynb #3b155fc5
+def move_teacher(
+    learner: Learner,  # whose student was updated
+) -> None:
+    "Let the teacher follow the student (Eq. 2), and its backbone the student's where that trains."
+    if learner.ema is not None:
+        learner.ema.update(learner.model.decoder, learner.step)
+    if learner.ema_backbone is not None:
+        learner.ema_backbone.update(learner.model.backbone, learner.step)
+
+
+def finish_step(
+    learner: Learner,  # whose gradient is complete
+    sound: bool,  # are loss and gradient finite?
+    loss: bool,  # is the loss?
+) -> None:
+    "Update the student and move the teacher, or leave the step out; count it in any case."
+    if sound or learner.precision.scaler.is_enabled():  # the scale of fp16 falls, and weights stay
+        learner.precision.step(learner.optimizer)
+    learner.optimizer.zero_grad(set_to_none=True)
+    if sound:
+        move_teacher(learner)
+    # fp16 finds its scale by gradients that overflow: these steps are no sign of a fault
+    searching = loss and learner.precision.scaler.get_scale() > 1
+    learner.left_out += not sound
+    learner.in_a_row = 0 if sound or searching else learner.in_a_row + 1
+    learner.step += 1
 
 # %% ../nbs/3-method/13_learner.ipynb #32dd6b9e
 def backbone_weights(
@@ -267,7 +303,16 @@ def restore_learner(
     for i, p in enumerate(learner.trainable()):
         learner.optimizer.state[p] = on_host(part(f"optimizer.{i}"))
     learner.precision.load(part("scaler"))
+    return restore_counts(learner, meta)
+
+
+def restore_counts(
+    learner: Learner,  # changed in place
+    meta: dict[str, str],  # strings of a checkpoint
+) -> float:  # seconds of training until then
+    "Continue counting where a checkpoint was written."
     learner.step = int(meta["step"])
+    learner.left_out, learner.in_a_row = int(meta.get("left_out", 0)), int(meta.get("in_a_row", 0))
     return float(meta["seconds"])
 
 

@@ -96,11 +96,12 @@ def pseudo_labels(
     model: Teachable,  # a `Segmenter`
     decoder: nn.Module,  # the teacher's decoder
     features: Features,  # of the weak views, from the shared backbone
-    size: tuple[int, int],  # height and width of the views
+    size: tuple[int, int],  # height and width of the batch, padding included
     isthing: Bool[Tensor, "c"],  # things among the classes
     alpha: float | None = 0.4,  # exponent of CLIP in the ensemble (Eq. 6), None leaves CLIP out
     object_threshold: float = 0.0,  # smallest class score, exclusive
     overlap_threshold: float = 0.8,  # smallest share of its own mask a query must win
+    sizes: list[tuple[int, int]] | None = None,  # height and width of every view; None: no padding
 ) -> list[Panoptic]:  # one per view
     "Label weak views with the teacher's decoder, joined with CLIP."
     prediction = model.decode(features, decoder)
@@ -110,7 +111,7 @@ def pseudo_labels(
         prediction.mask_logits,
         isthing,
         size,
-        [size] * len(logits),
+        sizes or [size] * len(logits),
         object_threshold=object_threshold,
         overlap_threshold=overlap_threshold,
     )

@@ -75,6 +75,7 @@ class Trainer(Learner):
             start = time.perf_counter()
             terms = self.train_step(batch)
             self.seconds += time.perf_counter() - start
+            self.require_finite()
             self.report(terms, bar)
         self.finish()
         return self.run
@@ -90,10 +91,20 @@ class Trainer(Learner):
         if (path := self.run / "checkpoint.safetensors").exists():
             self.seconds = restore_learner(self, path)
 
+    def require_finite(self) -> None:
+        "Raise DearliError after too many steps in a row that were left out because they are not finite."
+        train = self.config.train
+        if self.in_a_row >= train.left_out:
+            raise DearliError(
+                f"{self.in_a_row} steps in a row until step {self.step} were not finite and left out: train "
+                f"again in another run folder, with an lr below {train.lr:g} or with precision 'no'."
+            )
+
     def save(self) -> None:
         "Write the checkpoint, whole or not at all."
         if self.process.main:
-            meta = {"step": str(self.step), "seconds": f"{self.seconds:.3f}"}
+            numbers = {"step": self.step, "left_out": self.left_out, "in_a_row": self.in_a_row}
+            meta = {k: str(v) for k, v in numbers.items()} | {"seconds": f"{self.seconds:.3f}"}
             save_tensors(self.run / "checkpoint.safetensors", learner_state(self), meta)
         self.process.wait()
 
@@ -121,10 +132,10 @@ class Trainer(Learner):
         wanted = self.probe and self.config.train.snapshot_every and self.process.main
         if self.ema is None or not wanted:
             return
-        prepared, _ = self.model.prepare([e.image for e in self.probe])
+        prepared, sizes = self.model.prepare([e.image for e in self.probe])
         with self.precision.autocast():
             _, features = self.features(prepared, 0)
-        write_snapshot(self.run, self.step, self.teacher_labels(features, size_of(prepared)))
+        write_snapshot(self.run, self.step, self.teacher_labels(features, size_of(prepared), sizes))
 
     def finish(self) -> None:
         "Write the decoders, of which the student's is evaluated, and mark the run as finished."
