@@ -40,9 +40,9 @@ from .records import make_record, same_record
 from ..train import Trainer, build_segmenter, load_student, shared_backbone
 
 # %% auto #0
-__all__ = ['NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'resolve', 'run_name', 'warmup_name', 'same_run',
-           'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run', 'record_path', 'run_row',
-           'run_study', 'oracle_check', 'run_oracle']
+__all__ = ['SUPERVISED', 'NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'stage_before', 'resolve', 'run_name',
+           'warmup_name', 'same_run', 'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run',
+           'record_path', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,9 @@ class NaiveConfig:
     backbone: str = ""  # see `load_backbone`
     masks: MaskConfig = field(default_factory=MaskConfig)  # how SAM makes them
     evaluation: EvalConfig = field(default_factory=EvalConfig)  # which images are scored
+
+
+SUPERVISED = "m2f-lang"  # row whose decoder a warm-up without masks gives
 
 
 def warmup_masks(
@@ -104,6 +107,23 @@ def resolve_warmup(
     return warmup_config(run, settings.train, *how, data, masks)
 
 
+def stage_before(
+    recipe: Recipe,  # that may have one
+    split: str,  # labelled share
+    seed: int,  # of the run
+    settings: StudyConfig,  # steps, masks, sizes
+    bench: Benchmark,  # images and weights
+) -> RunConfig | None:
+    "Return what happens before a row is trained: a warm-up, the training of the supervised row, or nothing."
+    if recipe.warmup is None:
+        return None
+    if recipe.warmup == "supervised":
+        run = resolve(SUPERVISED, split, seed, settings, bench)
+        assert isinstance(run, RunConfig)
+        return run
+    return resolve_warmup(recipe, split, seed, settings, bench)
+
+
 def resolve(
     name: str,  # a key of `RECIPES`
     split: str,  # labelled share, e.g. '1/64'
@@ -119,7 +139,7 @@ def resolve(
     if recipe.naive:
         masks = MaskConfig(images=settings.val, checkpoint=bench.sam, sam=settings.sam)
         return NaiveConfig(seed=seed, data=data, backbone=backbone, masks=masks, evaluation=evaluation)
-    warmup = resolve_warmup(recipe, split, seed, settings, bench) if recipe.warmup else None
+    warmup = stage_before(recipe, split, seed, settings, bench)
     return RunConfig(
         recipe=name,
         seed=seed,
@@ -148,6 +168,8 @@ def warmup_name(
     seed: int,  # of the run
 ) -> str:  # 'warmup_s0', 'warmup_labelled_1-64_s0', ...
     "Return the folder name of a warm-up: what it depends on, where that is not the default."
+    if recipe.warmup == "supervised":
+        return run_name(SUPERVISED, split, seed)  # the run of that row
     words = ["warmup"]
     if recipe.warmup in ("other", "labelled"):
         words.append(recipe.warmup)
@@ -179,11 +201,15 @@ def warm_up(
     bench: Benchmark,  # images and classes
     progress: bool = True,  # show bars
 ) -> dict[str, Tensor]:  # decoder weights for student and teacher
-    "Warm the decoder up on class-agnostic masks (section 3.3), unless the same was done before."
+    "Train the stage before (section 3.3, or from labels as in Table 6), unless the same was done before."
     if not (same_run(run, config) and is_finished(run)):
-        model = build_segmenter(config, bench.taxonomy.agnostic())
-        split = config.data.split or bench.splits[0]
-        images = bench.agnostic(config.masks, split, config.seed, run.parent, progress)
+        taxonomy, split = bench.taxonomy, config.data.split or bench.splits[0]
+        if config.masks is None:
+            images = bench.labelled(split, config.seed)
+        else:
+            taxonomy = taxonomy.agnostic()
+            images = bench.agnostic(config.masks, split, config.seed, run.parent, progress)
+        model = build_segmenter(config, taxonomy)
         Trainer(model, config, BatchSource(images, None, config), run).fit(progress)
     return load_decoder(run / "student.safetensors")[0]
 
