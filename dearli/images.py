@@ -28,8 +28,9 @@ from .io import DearliError
 from .panoptic import Panoptic, Taxonomy
 
 # %% auto #0
-__all__ = ['FORMATS', 'TURNS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image', 'orientation',
-           'stretched', 'read_image', 'image_files', 'ImageFolder', 'find_images', 'Part']
+__all__ = ['FORMATS', 'TURNS', 'MOST_PIXELS', 'SUFFIXES', 'Example', 'Examples', 'Dataset', 'partition', 'open_image',
+           'orientation', 'stretched', 'as_rgb', 'read_image', 'image_files', 'kept', 'ImageFolder', 'find_images',
+           'Part']
 
 # %% ../nbs/1-ground/04_images.ipynb #226cb44d
 @dataclass(eq=False)
@@ -159,16 +160,27 @@ def _no_data(image: Image.Image) -> float:
         return math.nan
 
 
+MOST_PIXELS = 100_000_000  # of an image; more would take gigabytes while it is resized
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    "Make an opened image RGB of 8 bits, as it is learned from."
+    image = stretched(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 def read_image(
     path: str | Path,  # anything that Pillow opens
     upright: bool = False,  # obey the rotation that a camera noted (EXIF)?
 ) -> UInt8[Tensor, "3 h w"]:
-    "Read an image as RGB; raises `DearliError` if it is missing or damaged."
+    "Read an image as RGB; raises `DearliError` if it is missing, damaged or of more than `MOST_PIXELS`."
     with open_image(path) as image:
+        if image.width * image.height > MOST_PIXELS:
+            what = f"{path} has {image.width}×{image.height} pixels, more than {MOST_PIXELS:,}"
+            raise DearliError(f"{what}: cut it into tiles.")
         image.load()
         turn = TURNS.get(orientation(image)) if upright else None
-        image = stretched(image if turn is None else image.transpose(turn))
-        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        pixels = np.array(as_rgb(image if turn is None else image.transpose(turn)))
     return torch.from_numpy(pixels).permute(2, 0, 1)  # channels last in memory, which scales faster
 
 # %% ../nbs/1-ground/04_images.ipynb #89899eb9
@@ -190,21 +202,30 @@ def image_files(
                 yield Path(here) / name
 
 
+def kept(
+    names: Sequence[str],  # keys of images
+    exclude: Iterable[str],  # keys to leave out, with or without suffix
+) -> list[str]:
+    "Leave out some names; equal names in other folders stay."
+    out = set(exclude)
+    return [n for n in names if n not in out and str(Path(n).with_suffix("")) not in out]
+
+
 class ImageFolder:
     "All images below a folder, without labels."
 
     def __init__(
         self,
         folder: str | Path,  # searched with its sub-folders
-        exclude: Iterable[str] = (),  # file names to leave out, with or without suffix
+        exclude: Iterable[str] = (),  # keys to leave out, with or without suffix
         taxonomy: Taxonomy | None = None,  # of the labelled images they go with
     ):
         self.folder, self.taxonomy, self.name = Path(folder), taxonomy, Path(folder).name
         if not self.folder.is_dir():
             raise DearliError(f"{folder} is not a folder: give the folder of the unlabelled images.")
-        out = {Path(n).stem for n in exclude}
-        self.paths = sorted(p for p in image_files(self.folder) if p.stem not in out)
-        self.names = [p.relative_to(self.folder).as_posix() for p in self.paths]
+        found = {p.relative_to(self.folder).as_posix(): p for p in sorted(image_files(self.folder))}
+        self.names = kept(list(found), exclude)
+        self.paths = [found[name] for name in self.names]
         if not self.paths:
             endings = " ".join(SUFFIXES)
             raise DearliError(f"{folder} holds no image ({endings}): check the folder or what is excluded.")

@@ -13,7 +13,8 @@ import platform
 import re
 import tempfile
 import typing
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -32,7 +33,8 @@ from torch import Tensor
 # %% auto #0
 __all__ = ['CHECKSUM', 'DearliError', 'NotFinite', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep',
            'is_alive', 'write_json', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'escaped',
-           'save_tensors', 'checksum', 'load_tensors', 'to_dict', 'from_dict', 'seeded', 'np_rng']
+           'result_name', 'folded', 'result_names', 'save_tensors', 'checksum', 'load_tensors', 'to_dict', 'from_dict',
+           'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
@@ -261,6 +263,33 @@ def escaped(
 ) -> str:
     r"Show characters that a terminal would obey, and halves of characters, as escapes such as \x1b."
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+# %% ../nbs/1-ground/01_io.ipynb #853bad88
+def result_name(
+    key: str,  # of an image, or a path without its suffix
+    ending: str,  # such as `.json`
+) -> str:
+    "Put an ending behind a path; a name that no file system takes is shortened and gets a digest."
+    *folders, last = key.split("/")
+    if len(os.fsencode(last + ending)) > 255:
+        digest = hashlib.sha256(os.fsencode(last)).hexdigest()[:16]
+        last = f"{last[:40]}-{digest}"
+    return "/".join([*folders, last + ending])
+
+
+def folded(name: str) -> str:
+    "Give the same text for names that some file systems take for one."
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def result_names(
+    keys: Sequence[str],  # of all images of a set
+    ending: str,  # of the results, such as `.png`
+) -> list[str]:  # one path per image
+    "Put an ending in place of every suffix, or behind it where two images would share a name."
+    bare = [str(Path(k).with_suffix("")) for k in keys]
+    apart = len(set(map(folded, bare))) == len(bare)
+    return [result_name(k, ending) for k in (bare if apart else keys)]
 
 # %% ../nbs/1-ground/01_io.ipynb #21be6a7f
 def save_tensors(

@@ -5,13 +5,13 @@
 # %% ../nbs/3-method/17_mask_files.ipynb #221d699c
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from .images import Example, Examples
-from .io import DearliError, inside, read_json, sweep, write_json
+from .io import DearliError, inside, read_json, result_name, sweep, write_json
 from .panoptic import size_of
 from .sam import AGNOSTIC, MaskMaker, mask_record, read_masks
 
@@ -48,24 +48,18 @@ def _settled(folder: Path, settings: dict) -> None:
 
 def mask_file(
     folder: str | Path,  # of the masks
-    name: str,  # of the image
+    name: str,  # key of the image
 ) -> Path:
-    "Say where the masks of an image are stored."
-    return inside(Path(folder) / "masks", str(Path(name).with_suffix(".json")))
+    "Say where the masks of an image are stored; masks of earlier versions are found where they lie."
+    place = Path(folder) / "masks"
+    path, old = inside(place, result_name(name, ".json")), inside(place, str(Path(name).with_suffix(".json")))
+    return old if not path.exists() and old.exists() and _is_of(old, name) else path
 
 
-def _refuse_twin(taken: dict[Path, str], path: Path, name: str) -> None:
-    "Raise `DearliError` if the masks of an image would take the place of another one's."
-    if (other := taken.setdefault(path, name)) != name:
-        raise DearliError(f"{other} and {name} would share the masks {path}: rename one of the images.")
-
-
-def _owners(folder: str | Path, names: Iterable[str]) -> dict[Path, str]:
-    "Note which image every file of masks belongs to. Raises `DearliError` if two would share one."
-    taken: dict[Path, str] = {}
-    for name in names:
-        _refuse_twin(taken, mask_file(folder, name), name)
-    return taken
+def _is_of(path: Path, name: str) -> bool:
+    "Tell whether a file of masks says that it belongs to an image."
+    image = read_json(path).get("image")
+    return isinstance(image, dict) and image.get("file_name") == name
 
 
 def unfinished(
@@ -89,7 +83,7 @@ def require_shard(
 
 def label_images(
     dataset: Examples,  # images with their names
-    out_dir: str | Path,  # gets `settings.json` and `masks/NAME.json`
+    out_dir: str | Path,  # gets `settings.json` and `masks/KEY.json`
     maker: MaskMaker,  # finds the masks
     shard: tuple[int, int] = (0, 1),  # this process i of n, which takes the images i, i + n, i + 2n and so on
     progress: bool = True,  # show a bar with the time left
@@ -99,22 +93,19 @@ def label_images(
     require_shard(shard)
     part, parts = shard
     _settled(Path(out_dir), maker.settings)
-    taken = _owners(out_dir, getattr(dataset, "names", ()))
     own, made = range(part, len(dataset), parts), 0
     todo = unfinished(dataset, out_dir, own)
     done = len(own) - len(todo)
     with tqdm(total=len(own), initial=done, desc="masks", unit="image", disable=not progress) as bar:
         for first in range(0, len(todo), batch):
             found = [dataset[i] for i in todo[first : first + batch]]
-            made += _write_batch(found, Path(out_dir), maker, taken)
+            made += _write_batch(found, Path(out_dir), maker)
             bar.update(len(found))
     return made
 
 
-def _write_batch(examples: list[Example], folder: Path, maker: MaskMaker, taken: dict[Path, str]) -> int:
+def _write_batch(examples: list[Example], folder: Path, maker: MaskMaker) -> int:
     "Write the masks of some images, and count those that had none yet."
-    for e in examples:
-        _refuse_twin(taken, mask_file(folder, e.name), e.name)
     new = [e for e in examples if not mask_file(folder, e.name).exists()]
     for e, notes in zip(new, maker.find(new) if new else [], strict=True):
         write_json(mask_file(folder, e.name), mask_record(e, notes), indent=None)

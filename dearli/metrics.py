@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from .io import DearliError
-from .panoptic import Panoptic, Taxonomy
+from .panoptic import VOID, Panoptic, Taxonomy
 
 # %% auto #0
 __all__ = ['overlaps', 'match', 'matched_iou', 'excused_pixels', 'Quality', 'ClassTable', 'PanopticScores', 'PanopticQuality',
@@ -260,7 +260,7 @@ class MeanIoU:
     def __init__(
         self,
         taxonomy: Taxonomy,  # of truth and predictions
-        ignore: int = 255,  # value without a class in semantic maps
+        ignore: int = VOID,  # value without a class in semantic maps
     ):
         self.taxonomy, self.ignore = taxonomy, ignore
         c = len(taxonomy)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,13 +19,17 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from .io import DearliError, atomic_write, read_json, write_json
+from .io import DearliError, atomic_write, read_json, result_names, write_json
 
 # %% auto #0
-__all__ = ['SEGMENT', 'STRIP', 'MASKS', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic', 'decode_ids',
-           'encode_ids', 'write_coco_panoptic', 'coco_entry', 'write_coco_index', 'write_png', 'segments_info']
+__all__ = ['VOID', 'SEGMENT', 'STRIP', 'MASKS', 'Category', 'palette', 'Taxonomy', 'Segments', 'size_of', 'Panoptic',
+           'decode_ids', 'encode_ids', 'write_coco_panoptic', 'CocoPlace', 'coco_places', 'coco_entry',
+           'write_coco_index', 'write_png', 'segments_info']
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #317d54a8
+VOID = -1  # class of a pixel without one; every number from 0 on may be a class
+
+
 @dataclass(frozen=True)
 class Category:
     "Describe one class of a dataset."
@@ -139,26 +145,56 @@ class Taxonomy:
         where: str = "categories",  # file to name in messages, and the name if there is none
     ) -> Taxonomy:
         "Read plain values. Raises `DearliError` if a category lacks its id, name or isthing."
-        if not value.get("categories"):
+        rows = value.get("categories")
+        if not isinstance(rows, list) or not rows:
             raise DearliError(f"{where} has no 'categories': list every class with id, name and isthing.")
-        colors = palette(len(value["categories"]))
-        return Taxonomy(
-            value.get("name", where),
-            tuple(_category(c, color, where) for c, color in zip(value["categories"], colors)),
-        )
+        classes = tuple(_category(c, color, where) for c, color in zip(rows, palette(len(rows))))
+        names = Counter(c.name.lower() for c in classes)
+        if twice := [c.name for c in classes if names[c.name.lower()] > 1]:
+            raise DearliError(
+                f"{where} lists the name {twice[0]!r} twice: give every class a name of its own."
+            )
+        return Taxonomy(str(value.get("name", where)), classes)
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #a707e99a
-def _category(value: dict, color: tuple, where: str) -> Category:
-    "Read one entry of a `categories` list."
-    for k in ("id", "name", "isthing"):
-        if k not in value:
-            raise DearliError(f"{where} has a category {value} without '{k}': add it.")
+def _is_whole(value: object, low: int, high: int) -> bool:
+    "Tell whether a value is a whole number within a range."
+    return type(value) is int and low <= value <= high
+
+
+def _is_name(value: object) -> bool:
+    "Tell whether a value is a text that shows something."
+    return isinstance(value, str) and bool(value.strip())
+
+
+_FIELDS = {  # of a category: what fits, and how it is described
+    "id": (lambda v: _is_whole(v, 0, 2**31 - 1), "a whole number"),
+    "name": (_is_name, "a text"),
+    "isthing": (lambda v: isinstance(v, (bool, int)) and v in (0, 1), "0 or 1"),
+    "synonyms": (lambda v: isinstance(v, (list, tuple)) and all(map(_is_name, v)), "a list of texts"),
+    "color": (
+        lambda v: isinstance(v, (list, tuple)) and len(v) == 3 and all(_is_whole(c, 0, 255) for c in v),
+        "three numbers from 0 to 255",
+    ),
+}
+
+
+def _category(value: object, color: tuple, where: str) -> Category:
+    "Read one entry of a `categories` list; raises `DearliError` if a field is missing or of another type."
+    if not isinstance(value, dict):
+        raise DearliError(f"{where} has the category {value!r}: give an object with id, name and isthing.")
+    entry = {"synonyms": [], "color": list(color), **value}
+    for key, (fits, form) in _FIELDS.items():
+        if key not in entry:
+            raise DearliError(f"{where} has a category {value} without '{key}': add it.")
+        if not fits(entry[key]):
+            raise DearliError(f"{where} has a category with {key} {entry[key]!r}: give {form}.")
     return Category(
-        value["id"],
-        value["name"],
-        bool(value["isthing"]),
-        tuple(value.get("synonyms", ())),
-        tuple(value.get("color", color)),
+        entry["id"],
+        entry["name"],
+        bool(entry["isthing"]),
+        tuple(entry["synonyms"]),
+        tuple(entry["color"]),
     )
 
 # %% ../nbs/1-ground/02_panoptic.ipynb #fa0bcd2a
@@ -329,7 +365,7 @@ class Panoptic:
 
     def semantic(
         self,
-        ignore: int = 255,  # value of void
+        ignore: int = VOID,  # value of void
     ) -> Int[Tensor, "h w"]:
         "Give the class of every pixel."
         none = torch.full((1,), ignore, dtype=torch.int64, device=self.ids.device)
@@ -390,30 +426,50 @@ def encode_ids(
 # %% ../nbs/1-ground/02_panoptic.ipynb #3d604277
 def write_coco_panoptic(
     folder: str | Path,  # gets `NAME.json` and the PNGs in `NAME/`
-    items: Iterable[tuple[str, Panoptic]],  # image file name and its segmentation
+    items: Iterable[tuple[str, Panoptic]],  # key of the image and its segmentation
     taxonomy: Taxonomy,  # maps classes back to dataset ids
     name: str = "panoptic",  # of the JSON and of the folder of PNGs
+    keys: Sequence[str] | None = None,  # of all images, where `items` is made one by one; None: of the items
 ) -> Path:  # the JSON
     "Write segmentations as COCO-panoptic JSON and PNGs."
     folder, entries = Path(folder), []
-    for image, panoptic in items:
-        write_png(folder / name / f"{Path(image).stem}.png", panoptic)
-        entries.append(coco_entry(image, panoptic, taxonomy))
+    items = items if keys else list(items)
+    places = coco_places(keys or [key for key, _ in items])
+    for key, panoptic in items:
+        write_png(folder / name / places[key].png, panoptic)
+        entries.append(coco_entry(key, panoptic, taxonomy, places[key]))
     return write_coco_index(folder / f"{name}.json", entries, taxonomy)
 
 
+class CocoPlace(NamedTuple):
+    "What COCO-panoptic files call an image."
+
+    id: int | str  # of the image
+    png: str  # path of its PNG
+
+
+def coco_places(
+    keys: Sequence[str],  # of all images of a set
+) -> dict[str, CocoPlace]:
+    "Name every image as COCO does, by the number or name of its file, or by its key where two share one."
+    stems = [Path(k).stem for k in keys]
+    ids = [int(s) if s.isdecimal() else s for s in stems]
+    ids = ids if len(set(ids)) == len(ids) else list(keys)
+    return {key: CocoPlace(*place) for key, *place in zip(keys, ids, result_names(keys, ".png"))}
+
+
 def coco_entry(
-    image: str,  # file name
+    key: str,  # of the image
     panoptic: Panoptic,  # its segmentation
     taxonomy: Taxonomy,  # maps classes back to dataset ids
+    place: CocoPlace,  # from `coco_places`
 ) -> tuple[dict, dict]:  # of the lists `images` and `annotations`
     "Describe one segmentation as COCO-panoptic does."
-    stem, (h, w) = Path(image).stem, panoptic.size
-    image_id = int(stem) if stem.isdecimal() else stem
+    h, w = panoptic.size
     segments = segments_info(panoptic, taxonomy)
     return (
-        {"id": image_id, "file_name": image, "height": h, "width": w},
-        {"image_id": image_id, "file_name": f"{stem}.png", "segments_info": segments},
+        {"id": place.id, "file_name": key, "height": h, "width": w},
+        {"image_id": place.id, "file_name": place.png, "segments_info": segments},
     )
 
 

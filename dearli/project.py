@@ -58,9 +58,10 @@ from .train import Trainer, build_segmenter, load_run, shared_backbone
 
 # %% auto #0
 __all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'plan_method', 'resolve_project', 'resolve_model', 'resolve_warmup',
-           'train_project', 'fit_project', 'build_started', 'open_warmup', 'tell', 'score_project', 'validation_images',
-           'picture_project', 'shortened', 'split_data', 'compare_project', 'compare_one', 'resolve_part',
-           'same_partition', 'compare_summary', 'compare_table']
+           'train_project', 'fit_project', 'build_started', 'open_warmup', 'tell', 'open_checked', 'crowded_images',
+           'score_project', 'one_class', 'validation_images', 'picture_project', 'shortened', 'split_data',
+           'compare_project', 'compare_one', 'measured', 'resolve_part', 'same_partition', 'compare_summary',
+           'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -236,9 +237,8 @@ def train_project(
     source: MaskSource = MaskSource(),  # of masks for a warm-up
 ) -> Path:  # the run folder
     "Check the data, warm up if there are masks, and train. Raises DearliError if anything is missing."
-    if not checked:
-        require(file, progress=progress)
-    run, data, start = Path(run), open_data(file, only), read_start(initial) if initial else None
+    data = open_checked(file, only, None if checked else settings.model.queries, progress)
+    run, start = Path(run), read_start(initial) if initial else None
     chosen, why = plan_method(method, file, data, settings, source, start)
     tell(why, progress)
     masked, masks = open_warmup(source, data, run, settings, progress)
@@ -305,26 +305,68 @@ def tell(
     if progress and current_process().main:
         print(sentence)
 
+# %% ../nbs/8-command/01_project.ipynb #431fc9f8
+def open_checked(
+    file: str | Path,  # a dataset file
+    only: str | Path | None = None,  # a partition to use instead of the file's
+    queries: int | None = None,  # of the model; None: do not check
+    progress: bool = True,  # show bars, and say what a model of so few queries misses
+) -> Data:
+    "Check a dataset and open it. Raises DearliError for errors."
+    if queries is None:
+        return open_data(file, only)
+    counted, data = require(file, progress=progress).targets["labelled"], open_data(file, only)
+    if remark := crowded_images([counted.get(n, 0) for n in data.labelled.names], queries):
+        tell(remark, progress)
+    return data
+
+
+def crowded_images(
+    segments: Sequence[int],  # to learn, per image
+    queries: int,  # of the model
+) -> str:  # empty if every image fits
+    "Say how many images hold more segments than the model can give, and what to do."
+    many = [n for n in segments if n > queries]
+    if not many:
+        return ""
+    what = f"{len(many)} of {len(segments)} labelled images hold more segments than the model has queries"
+    rest = f"up to {max(many)}, {queries} queries: some segments of a view are not learned"
+    return f"{what} ({rest}); set --model.queries {max(many)} or more, or cut the images into tiles."
+
 
 def score_project(
     run: str | Path,  # run folder of a finished run
     file: str | Path | None = None,  # a dataset file with [validation]; None: the one of the run
     progress: bool = False,  # show a bar
-) -> dict:  # pq, sq, rq, things, stuff, per_class, miou, images, train_seconds
+) -> dict:  # pq, sq, rq, things, stuff, per_class, miou, images, train_seconds, perhaps remark
     "Score a run on validation images, with the settings of its folder. Raises DearliError if there are none."
     model, config = load_run(run)
     how, images = config.evaluation, validation_images(run, config, file)
     scores = evaluate(model, images, how.alpha, how.batch, progress, how.short, how.window)
-    panoptic = scores["panoptic"]
+    panoptic, semantic = scores["panoptic"], scores["semantic"]
+    remark = one_class(semantic["name"], semantic["iou"])
     return {
         **{k: panoptic["all"][k] for k in ("pq", "sq", "rq")},
         "things": panoptic["things"],
         "stuff": panoptic["stuff"],
         "per_class": panoptic["per_class"],
-        "miou": scores["semantic"]["miou"],
+        "miou": semantic["miou"],
         "images": len(images),
         "train_seconds": training_seconds(run),
+        **({"remark": remark} if remark else {}),
     }
+
+
+def one_class(
+    names: Sequence[str],  # of the classes
+    iou: Sequence[float | None],  # of each; None without true pixels
+) -> str:  # empty if several classes occur
+    "Say that mIoU means nothing where the labels show a single class."
+    shown = [name for name, value in zip(names, iou) if value is not None]
+    if len(shown) != 1:
+        return ""
+    what = f"{shown[0]} is the only class in the validation labels, so mIoU is high whatever the model finds"
+    return f"{what}: read PQ, and label what is around it as a class of its own."
 
 
 def validation_images(
@@ -440,14 +482,24 @@ def compare_one(
     run = train_project(
         file, inside(runs, name), settings, seed, part, True, progress=progress, method=method
     )
-    scores = score_project(run, progress=progress)
+    seconds, scores = measured(run, progress)
     where = replace(config.data, file=Path(config.data.file).name)  # a record does not name anybody's folders
     place = {"dataset": config.data.name, "row": row, "split": labelled, "seed": seed}
-    time = {"train_seconds": scores.pop("train_seconds")}
+    time = {"train_seconds": seconds}
     config = replace(config, data=where)
     record = make_record("own", **place, config=to_dict(config), time=time, metrics=scores)
     write_json(path, record)
     return record
+
+
+def measured(
+    run: str | Path,  # run folder of a finished run
+    progress: bool = False,  # show a bar
+) -> tuple[float, dict]:
+    "Return the seconds that a run took and its scores, for a record."
+    scores = score_project(run, progress=progress)
+    scores.pop("remark", None)
+    return scores.pop("train_seconds"), scores
 
 
 def resolve_part(
@@ -477,7 +529,7 @@ def same_partition(
             "give another --runs folder, or the same number."
         )
 
-
+# %% ../nbs/8-command/01_project.ipynb #df31147d
 def compare_summary(
     records: Sequence[dict],  # from `compare_project`
 ) -> dict[str, dict]:  # supervised, semi and gain; pq, sq, rq and miou of each with mean, sd and n

@@ -135,7 +135,8 @@ def score(
 ) -> None:
     "Score a finished run on the validation images of its dataset file."
     scores = score_project(run, data, progress=not json)
-    say("  ".join(f"{s} {scores[s]:.1f}" for s in SCORES), scores, json)
+    lines = ["  ".join(f"{s} {scores[s]:.1f}" for s in SCORES), scores.get("remark", "")]
+    say("\n".join(lines).strip(), scores, json)
 
 
 def show(

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from .datafile import DataFile, Labels
 from .sources import count_ids
 from .datafile import open_labels, read_data_file, unlabelled_images
 from .vocabularies import read_classes
-from ..images import Dataset, image_files, open_image, orientation, stretched
-from ..io import DearliError, atomic_write
+from ..clip import is_cut
+from ..images import MOST_PIXELS, Dataset, as_rgb, image_files, open_image, orientation
+from ..io import DearliError, atomic_write, folded
 from ..panoptic import Taxonomy
 from ..show import legend, overlay
 from .findings import RULES, Report, as_text
@@ -61,12 +63,12 @@ class ImageFacts:
 
 def image_facts(
     path: Path,  # an image
-    limit: int = 100_000_000,  # most pixels
+    limit: int = MOST_PIXELS,  # most pixels
 ) -> ImageFacts:
     "Read an image file and judge it."
     facts = ImageFacts()
     if not path.is_file():
-        facts.add("image-missing", f"{path} does not exist: correct the path or drop the entry.")
+        facts.notes = [_missing(path)]
         return facts
     data = path.read_bytes()
     try:
@@ -77,14 +79,29 @@ def image_facts(
                 facts.add("image-huge", f"{what}, more than {limit:,}: cut it into tiles.")
                 return facts
             _remark(facts, path, image)
-            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            grey = stretched(image).convert("L")
+            image.draft(None, (max(32, image.width // 8), max(32, image.height // 8)))
+            grey = as_rgb(image).convert("L")
     except DearliError as e:
         facts.notes = [Note("image-unreadable", str(e))]
         return facts
     facts.bytes_hash = hashlib.blake2b(data, digest_size=16).digest()
     _add_picture(facts, path, grey)
     return facts
+
+
+def _missing(path: Path) -> Note:
+    "Say that an image is missing, and which file of its folder differs in upper and lower case alone."
+    folder = path.parent
+    names = _names_below(folder, folder.stat().st_mtime_ns) if folder.is_dir() else {}
+    twin = names.get(folded(path.name))
+    there = f", {twin} does" if twin else ""
+    return Note("image-missing", f"{path} does not exist{there}: correct the path or drop the entry.")
+
+
+@lru_cache(maxsize=4)
+def _names_below(folder: Path, _changed: int) -> dict[str, str]:
+    "List a folder by folded names; the time of its last change keeps the list fresh."
+    return {folded(name): name for name in os.listdir(folder)}
 
 
 def _add_picture(facts: ImageFacts, path: Path, grey: Image.Image) -> None:
@@ -137,6 +154,11 @@ class AnnotatedFacts:
     pixels: int = 0  # of the annotation
     void: int = 0  # of these
 
+    @property
+    def targets(self) -> int:
+        "Count the segments to learn: no crowd, at least one pixel."
+        return sum(n > 0 and not crowd for _, crowd, n in self.rows)
+
     def add(self, rule: str, message: str) -> None:
         "Add a note on this image."
         self.notes.append(Note(rule, message))
@@ -145,7 +167,7 @@ class AnnotatedFacts:
 def annotated_facts(
     source: Source,  # labelled images
     i: int,  # which
-    limit: int = 100_000_000,  # most pixels
+    limit: int = MOST_PIXELS,  # most pixels
 ) -> AnnotatedFacts:
     "Read an image with its annotation and judge both."
     path, declared = source.images[i], source.declared[i]
@@ -218,22 +240,36 @@ Keyed = list[tuple[Path, str, ImageFacts]]  # path, key and facts of the images 
 
 def _check_labelled(name: str, part: Labels, taxonomy: Taxonomy, report: Report, how: _How) -> Keyed:
     "Check a labelled section and give the facts of its images."
+    if (source := _opened(name, part, taxonomy, report)) is None:
+        return []
+    chosen = _chosen(name, source, part, report)
+    found = how.over(lambda i: annotated_facts(source, i, how.limit), chosen, name)
+    keyed = [(source.names[i], facts) for i, facts in zip(chosen, found)]
+    _add_notes(name, [(key, facts.notes) for key, facts in keyed], report)
+    if part.only is None:
+        _add_left_over(name, source, part, report)
+    _add_counts(name, found, report)
+    report.targets[name] = {key: facts.targets for key, facts in keyed}
+    return [(source.images[i], key, facts.image) for i, (key, facts) in zip(chosen, keyed)]
+
+
+def _opened(name: str, part: Labels, taxonomy: Taxonomy, report: Report) -> Source | None:
+    "Open a labelled section, and add the notes on its annotations as a whole."
     try:
         source = open_labels(part, taxonomy)
     except DearliError as e:
         report.add("annotation-file", name, str(e))
-        return []
+        return None
     for note in source.notes:
         report.add(note.rule, name, note.text)
-    chosen = _chosen(name, source, part, report)
-    found = how.over(lambda i: annotated_facts(source, i, how.limit), chosen, name)
-    for i, facts in zip(chosen, found):
-        for note in facts.notes:
-            report.add(note.rule, name, note.text, source.names[i])
-    if part.only is None:
-        _add_left_over(name, source, part, report)
-    _add_counts(name, found, report)
-    return [(source.images[i], source.names[i], facts.image) for i, facts in zip(chosen, found)]
+    return source
+
+
+def _add_notes(name: str, keyed: list[tuple[str, list[Note]]], report: Report) -> None:
+    "Add the notes on the images of a section."
+    for key, notes in keyed:
+        for note in notes:
+            report.add(note.rule, name, note.text, key)
 
 
 def _chosen(name: str, source: Source, part: Labels, report: Report) -> Sequence[int]:
@@ -248,12 +284,7 @@ def _chosen(name: str, source: Source, part: Labels, report: Report) -> Sequence
 
 def _add_counts(name: str, found: list[AnnotatedFacts], report: Report) -> None:
     "Add the numbers of a labelled section and of its classes, crowds left out."
-    rows = [row for f in found for row in f.rows]
-    report.parts[name] = _sizes([f.image for f in found]) | {
-        "segments": len(rows),
-        "crowds": sum(crowd for _, crowd, _ in rows),
-        "void": sum(f.void for f in found) / max(sum(f.pixels for f in found), 1),
-    }
+    report.parts[name] = _sizes([f.image for f in found]) | _amounts(found)
     for c in report.classes:
         c[name] = {"segments": 0, "images": 0, "pixels": 0}
     for f in found:
@@ -263,6 +294,17 @@ def _add_counts(name: str, found: list[AnnotatedFacts], report: Report) -> None:
                 report.classes[k][name]["pixels"] += pixels
         for k in {k for k, crowd, _ in f.rows if not crowd}:
             report.classes[k][name]["images"] += 1
+
+
+def _amounts(found: list[AnnotatedFacts]) -> dict[str, Any]:
+    "Count the segments of a section and the share of its void."
+    rows = [row for f in found for row in f.rows]
+    return {
+        "segments": len(rows),
+        "crowds": sum(crowd for _, crowd, _ in rows),
+        "most_segments": max((f.targets for f in found), default=0),
+        "void": sum(f.void for f in found) / max(sum(f.pixels for f in found), 1),
+    }
 
 
 def _sizes(images: list[ImageFacts]) -> dict[str, Any]:
@@ -349,8 +391,8 @@ def _add_names(taxonomy: Taxonomy, report: Report) -> None:
     for c, words in zip(taxonomy.names, taxonomy.vocabulary):
         for word in {w.lower() for w in words}:
             owners[word].append(c)
-        if long := [w for w in words if len(w) > 200]:
-            what = f"a name of class {c[:40]} has {len(long[0])} letters"
+        if long := [w for w in words if is_cut(w)]:
+            what = f"the name {long[0][:40]!r}... of class {c[:40]} has {len(long[0])} letters"
             report.add("long-name", "dataset", f"{what}: the text encoder cuts it off, so shorten it.")
     for word, classes in owners.items():
         if len(classes) > 1:
@@ -360,7 +402,14 @@ def _add_names(taxonomy: Taxonomy, report: Report) -> None:
             )
     if len(taxonomy) == 1:
         what = f"{taxonomy.names[0]} is the only class: mIoU will be 100 whatever the model does"
-        report.add("single-class", "dataset", f"{what}, so add a background.")
+        report.add("single-class", "dataset", f"{what}, so add a class for what is around it.")
+
+
+def _add_single(report: Report, labelled: list[str]) -> None:
+    "Note that a single class of several is labelled."
+    if len(labelled) == 1 < len(report.classes):
+        what = f"{labelled[0]} is the only class that is labelled, and void is not learned"
+        report.add("single-class", "labelled", f"{what}: label what is around it as another class.")
 
 
 def _add_classes(taxonomy: Taxonomy, report: Report) -> None:
@@ -369,6 +418,7 @@ def _add_classes(taxonomy: Taxonomy, report: Report) -> None:
     if "labelled" not in report.parts:
         return
     absent = [c for c in report.classes if not c["labelled"]["segments"]]
+    _add_single(report, [c["name"] for c in report.classes if c["labelled"]["segments"]])
     unseen = [c["name"] for c in absent if "validation" in c and c["validation"]["segments"]]
     never = [c["name"] for c in absent if c["name"] not in unseen]
     for rule, names, text in (
@@ -387,7 +437,7 @@ def check(
     path: str | Path,  # a dataset file
     workers: int = os.cpu_count() or 2,  # threads
     progress: bool = False,  # show bars
-    limit: int = 100_000_000,  # most pixels an image may have
+    limit: int = MOST_PIXELS,  # most pixels an image may have
 ) -> Report:
     "Read everything that a dataset file describes and report; nothing is raised."
     report, start, images = Report(Path(path).name), time.perf_counter(), {}

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,7 +94,7 @@ HIGHEST_ID = 2**24 - 1  # three bytes of a PNG
 
 
 class Unfit(ValueError):
-    "An entry that cannot be used: why and what to do, or a rule and a whole sentence."
+    "An entry that cannot be used: why and what to do, a rule and a whole sentence, or nothing more to say."
 
 
 def shown(value: object, most: int = 40) -> str:
@@ -167,7 +168,8 @@ def entries_of(value: dict, key: str, path: Path, read: Callable[[dict], Any], n
             found.append(read(entry))
         except Unfit as e:
             whole_note = Note(*e.args) if len(e.args) == 2 else None
-            notes.append(whole_note or Note("json-key", f"{path}: {key}[{n}] {e}"))
+            if e.args:
+                notes.append(whole_note or Note("json-key", f"{path}: {key}[{n}] {e}"))
     return found
 
 
@@ -212,6 +214,28 @@ def _images(value: dict, path: Path, notes: list[Note]) -> dict[int | str, CocoI
     return images
 
 
+def _refused(value: dict, images: dict[int | str, CocoImage]) -> set[int | str]:
+    "Find the ids of entries of 'images' that did not fit: of their annotations nothing more is to be said."
+    ids = [e.get("id") for e in value["images"] if isinstance(e, dict)]
+    return {i for i in ids if isinstance(i, (int, float, str))} - set(images)
+
+
+def _categories(value: dict, path: Path, notes: list[Note]) -> tuple[CocoCategory, ...]:
+    "Read the categories; an id that comes twice is noted."
+    found = entries_of(value, "categories", path, category_of, notes)
+    times = Counter(c.id for c in found)
+    for i in (i for i, n in times.items() if n > 1):
+        names = " and ".join(shown(c.name) for c in found if c.id == i)
+        notes.append(Note("json-key", f"{path} gives the category id {i} to {names}: keep one of them."))
+    return tuple(found)
+
+
+def _nothing(found: Iterable, path: Path) -> list[Note]:
+    "Note that a file holds nothing that can be used."
+    text = f"{path} has no usable annotation: label at least one image."
+    return [] if any(found) else [Note("empty", text)]
+
+
 def _unlisted(path: Path, image_id: int | str) -> Note:
     "Say that an annotation belongs to no image."
     text = f"{path} annotates image_id {shown(image_id)}, which 'images' does not list"
@@ -230,6 +254,8 @@ class PanopticFile:
 
 def _segment(entry: dict) -> CocoSegment:
     "Read a row of 'segments_info'; the area is a hint and may be of any form."
+    if entry.get("id") == 0:
+        raise Unfit("has id 0, which is void in a panoptic PNG: give the segment another id and paint it.")
     area = entry.get("area")
     known = isinstance(area, (int, float)) and math.isfinite(area)
     return CocoSegment(
@@ -257,22 +283,27 @@ def read_panoptic(
     path = Path(path)
     notes: list[Note] = []
     value = _loaded(path, content)
+    entries = _panoptic_entries(value, path, notes)
+    notes += _nothing(entries.values(), path) if not notes else []
+    categories = _categories(value, path, notes)
+    return PanopticFile(path, categories, tuple(entries.values()), tuple(notes))
+
+
+def _panoptic_entries(value: dict, path: Path, notes: list[Note]) -> dict[int | str, PanopticEntry]:
+    "Read the annotated images by id; an image that is not listed, or annotated twice, is noted."
     images = _images(value, path, notes)
+    refused = _refused(value, images)
     entries: dict[int | str, PanopticEntry] = {}
     read = partial(_annotation, path=path, notes=notes)
     for image_id, png, segments in entries_of(value, "annotations", path, read, notes):
-        if image_id not in images:
-            notes.append(_unlisted(path, image_id))
-        elif image_id in entries:
-            notes.append(
-                Note("duplicate-image", f"{path} annotates image_id {shown(image_id)} twice: keep one.")
-            )
-        else:
+        if image_id in entries:
+            what = f"{path} annotates image_id {shown(image_id)} twice"
+            notes.append(Note("duplicate-image", f"{what}: keep one."))
+        elif image_id in images:
             entries[image_id] = PanopticEntry(images[image_id], png, segments)
-    if not entries:
-        notes.append(Note("empty", f"{path} has no usable annotation: label at least one image."))
-    categories = tuple(entries_of(value, "categories", path, category_of, notes))
-    return PanopticFile(path, categories, tuple(entries.values()), tuple(notes))
+        elif image_id not in refused:
+            notes.append(_unlisted(path, image_id))
+    return entries
 
 # %% ../../nbs/5-data/04_coco.ipynb #eaea5126
 def _ring(ring: object, h: int, w: int) -> tuple[float, ...]:
@@ -358,11 +389,11 @@ class InstancesFile:
     notes: tuple[Note, ...]  # on what did not fit
 
 
-def _outline(entry: dict, size: tuple[int, int]) -> tuple[tuple[tuple[float, ...], ...], Any]:
-    "Read polygons and run lengths, of which one is given; raises `Unfit` if neither can be used."
+def _outline(entry: dict, size: tuple[int, int]) -> tuple[tuple[tuple[float, ...], ...], Any, int]:
+    "Read polygons or run lengths, and how many polygons are too short; raises `Unfit` if none can be used."
     shape = entry.get("segmentation")
     if isinstance(shape, dict):
-        return (), _run_lengths(shape, *size)
+        return (), _run_lengths(shape, *size), 0
     if not isinstance(shape, list) or not shape:
         raise Unfit(
             f"has segmentation {shown(shape)}: give a polygon or run lengths, a box alone is not a mask."
@@ -370,25 +401,50 @@ def _outline(entry: dict, size: tuple[int, int]) -> tuple[tuple[tuple[float, ...
     rings = tuple(r for r in (_ring(r, *size) for r in shape) if len(r) >= 6)
     if not rings:
         raise Unfit("has no polygon of three points: give a polygon or run lengths.")
-    return rings, None
+    return rings, None, len(shape) - len(rings)
 
 
-def _instance(entry: dict, images: dict[int | str, CocoImage], path: Path) -> tuple[int | str, CocoInstance]:
+def _known_size(image: CocoImage) -> tuple[int, int]:
+    "Give the size of an image; raises `Unfit` if the file does not say it."
+    if image.size is None:
+        what = f"belongs to {shown(image.file_name, 80)}, whose height and width 'images' lacks"
+        raise Unfit(f"{what}: add them.")
+    return image.size
+
+
+def _instance(
+    entry: dict, images: dict[int | str, CocoImage], refused: set[int | str], path: Path, notes: list[Note]
+) -> tuple[int | str, CocoInstance]:
     "Read an entry of 'annotations' with the id of its image; raises `Unfit` if it does not fit."
     image_id = identity(entry, "image_id")
     if image_id not in images:
-        raise Unfit(*_unlisted(path, image_id))
-    image, category = images[image_id], whole(entry, "category_id", -(2**31), 2**31 - 1)
-    if image.size is None:
-        raise Unfit(
-            f"belongs to {shown(image.file_name, 80)}, whose height and width 'images' lacks: add them."
-        )
+        raise Unfit(*(() if image_id in refused else _unlisted(path, image_id)))
+    category, size = whole(entry, "category_id", -(2**31), 2**31 - 1), _known_size(images[image_id])
     crowd = flag(entry, "iscrowd")
+    where = f"{path}: annotation {shown(entry.get('id'))}"
     try:
-        polygons, counts = _outline(entry, image.size)
+        polygons, counts, short = _outline(entry, size)
     except Unfit as e:
-        raise Unfit("no-mask", f"{path}: annotation {shown(entry.get('id'))} {e}") from None
+        raise Unfit("no-mask", f"{where} {e}") from None
+    notes += _left_out(where, short, len(polygons))
     return image_id, CocoInstance(entry.get("id"), category, crowd, polygons, counts)
+
+
+def _left_out(where: str, short: int, others: int) -> list[Note]:
+    "Note polygons that are too short to hold a pixel."
+    if not short:
+        return []
+    what = f"{where} has {short} polygons of fewer than three points beside {others} others"
+    return [Note("polygon-left-out", f"{what}: they are left out, so complete or remove them.")]
+
+
+def _twins(instances: dict[int | str, list[CocoInstance]], path: Path) -> list[Note]:
+    "Note annotation ids that come twice."
+    times = Counter(shown(i.id) for row in instances.values() for i in row if i.id is not None)
+    if not (twice := [i for i, n in times.items() if n > 1]):
+        return []
+    what = f"{path} gives {len(twice)} annotation ids more than once, {twice[0]} first"
+    return [Note("duplicate-annotation", f"{what}: other tools keep one of each, so number them again.")]
 
 
 def read_instances(
@@ -401,12 +457,12 @@ def read_instances(
     value = _loaded(path, content)
     images = _images(value, path, notes)
     instances: dict[int | str, list[CocoInstance]] = {k: [] for k in images}
-    read = partial(_instance, images=images, path=path)
+    read = partial(_instance, images=images, refused=_refused(value, images), path=path, notes=notes)
     for image_id, instance in entries_of(value, "annotations", path, read, notes):
         instances[image_id].append(instance)
-    if not any(instances.values()):
-        notes.append(Note("empty", f"{path} has no usable annotation: label at least one image."))
-    categories = tuple(entries_of(value, "categories", path, category_of, notes))
+    notes += _nothing(instances.values(), path) if not notes else []
+    notes += _twins(instances, path)
+    categories = _categories(value, path, notes)
     entries = tuple(InstancesEntry(images[k], tuple(v)) for k, v in instances.items())
     return InstancesFile(path, categories, entries, tuple(notes))
 
@@ -414,12 +470,16 @@ def read_instances(
 def read_coco(
     path: str | Path,  # a JSON
 ) -> PanopticFile | InstancesFile | None:
-    "Read a COCO file of either kind, None for other JSONs; raises `DearliError` if it is not JSON."
+    "Read a COCO file of either kind, None for other JSONs; raises `DearliError` if it is a foreign one."
     value = read_json(path)
-    rows = value.get("annotations") if isinstance(value, dict) else None
-    if not isinstance(rows, list) or not isinstance(value.get("images"), list):
+    if not isinstance(value, dict) or not {"images", "annotations"} <= set(value):
         return None
-    keys = next((set(r) for r in rows if isinstance(r, dict)), set())
-    if "segments_info" in keys:
+    rows = value["annotations"]
+    if not isinstance(rows, list) or not isinstance(value["images"], list):
+        raise DearliError(f"{path} has 'images' and 'annotations' that are no lists: give a COCO file.")
+    entries = [r for r in rows if isinstance(r, dict)]
+    if any("segments_info" in r for r in entries):
         return read_panoptic(path, value)
-    return read_instances(path, value) if "segmentation" in keys else None
+    if any("segmentation" in r for r in entries):
+        return read_instances(path, value)
+    raise DearliError(f"{path} has annotations without 'segments_info' or 'segmentation': give a COCO file.")

@@ -5,6 +5,7 @@
 # %% ../../nbs/5-data/06_datafile.ipynb #d697a158
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from .partitions import read_partition
+from .partitions import read_names, read_partition
 from .vocabularies import read_classes
-from ..images import Example, ImageFolder, Part, read_image
+from ..images import Example, ImageFolder, Part, kept, read_image
 from ..io import DearliError, from_dict, inside, read_text
 from ..panoptic import Panoptic, Segments, Taxonomy
 from .sources import InstanceSource, PanopticSource, PngSource, Source
@@ -37,12 +38,10 @@ class ImageList:
     def __init__(
         self,
         path: str | Path,  # one image per line, below the file's folder; `#` starts a comment
-        exclude: Sequence[str] = (),  # file names to leave out, with or without suffix
+        exclude: Sequence[str] = (),  # keys to leave out, with or without suffix
         taxonomy: Taxonomy | None = None,  # of the labelled images they go with
     ):
-        lines = [line.strip() for line in read_text(path).splitlines()]
-        out = {Path(n).stem for n in exclude}
-        self.names = [n for n in lines if n and n[0] != "#" and Path(n).stem not in out]
+        self.names = kept(list(dict.fromkeys(read_names(path))), exclude)
         self.paths = [inside(Path(path).parent, n) for n in self.names]
         self.taxonomy, self.name, self.file = taxonomy, Path(path).stem, Path(path)
         if not self.paths:
@@ -61,7 +60,7 @@ class ImageList:
 
 def unlabelled_images(
     place: str | Path,  # a folder or a text list
-    exclude: Sequence[str] = (),  # file names to leave out
+    exclude: Sequence[str] = (),  # keys to leave out
     taxonomy: Taxonomy | None = None,  # of the labelled images they go with
 ) -> ImageFolder | ImageList:
     "Open the unlabelled images of a place; raises `DearliError` if there are none."
@@ -170,7 +169,7 @@ def _absolute(value: dict, home: Path) -> dict:
     for section in (value.get(part) for part in ("labelled", "validation", "unlabelled")):
         if isinstance(section, dict):
             found = {k: v for k, v in section.items() if k in PATHS and isinstance(v, str)}
-            section.update({k: str(home / Path(v).expanduser()) for k, v in found.items()})
+            section.update({k: str(home / os.path.expanduser(v)) for k, v in found.items()})
             for more in section["more"] if isinstance(section.get("more"), list) else []:
                 _absolute({"labelled": more}, home)
     classes = value.get("classes")

@@ -25,11 +25,13 @@ _ERRORS = {
     "duplicate-image": "one image is listed or annotated twice",
     "empty": "no usable annotation at all",
     "class-kind": "JSON and dataset file disagree on thing or stuff",
+    "class-swapped": "JSON and dataset file give an id to different classes of the list",
     "image-missing": "an image is not there",
     "image-unreadable": "an image is damaged, truncated or of an unknown kind",
     "image-huge": "an image has more pixels than the limit",
     "mask-missing": "an annotation PNG is not there",
     "mask-unreadable": "an annotation PNG is damaged, lossy or of the wrong mode",
+    "mask-shared": "two images would be read with one annotation PNG",
     "size-mismatch": "image and annotation have different sizes",
     "unknown-class": "a class id is used that is not among the classes",
     "id-not-in-json": "the PNG paints an id that its JSON does not list",
@@ -48,6 +50,8 @@ _WARNINGS = {
     "stuff-split": "one stuff class as several segments of an image",
     "tiny-segment": "segments of fewer than 16 pixels",
     "hidden-instance": "instances without a visible pixel",
+    "polygon-left-out": "polygons of fewer than three points beside others",
+    "duplicate-annotation": "one annotation id twice",
     "class-absent": "classes without a labelled segment",
     "class-unseen": "classes in validation that training never shows",
     "duplicate-content": "two labelled files with the same bytes",
@@ -61,7 +65,7 @@ _WARNINGS = {
     "image-mode": "images that need a conversion: deep grey, CMYK, transparency, several frames",
     "shared-name": "a name or synonym that two classes have",
     "long-name": "a name that the text encoder cuts off",
-    "single-class": "one class only, which every pixel has",
+    "single-class": "one class only, which every labelled pixel has",
     "no-validation": "no validation images",
     "no-pool": "no unlabelled images",
 }
@@ -96,10 +100,16 @@ class Report:
         default_factory=list
     )  # per class: name, kind, and counts per section
     seconds: float = 0.0  # it took
+    targets: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # section -> key of image -> segments to learn
+    _said: set[tuple[str, str]] = field(default_factory=set, repr=False)  # section and sentence
 
     def add(self, rule: str, part: str, message: str, where: str = "") -> None:
-        "Add a finding to the report."
-        self.findings.append(Finding(rule, part, where, message))
+        "Add a finding to the report; the same sentence about the same section is said once."
+        if (part, message) not in self._said:
+            self._said.add((part, message))
+            self.findings.append(Finding(rule, part, where, message))
 
     def count(self, level: str) -> int:
         "Count the findings of a level."

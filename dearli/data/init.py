@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from .coco import CocoCategory, InstancesFile, PanopticFile, read_coco
 from .sources import read_numbers
 from .vocabularies import class_lines, vocabulary
-from ..images import image_files
+from ..images import image_files, read_image
 from ..io import DearliError, atomic_write, inside
 from ..panoptic import Category, Taxonomy
 
@@ -167,6 +168,22 @@ def _is_map(path: Path) -> bool:
         return False
 
 
+def _coloured(folders: Folders) -> list[str]:
+    "Say which folders of PNGs look like masks that were painted in colours, few colours and all flat."
+    found = []
+    for folder, paths in folders.items():
+        with suppress(DearliError):
+            if all(p.suffix.lower() == ".png" and _colours(p) <= 64 for p in paths[:3]):
+                found.append(f"{folder.name}/ looks like masks in colours: write class values, not colours")
+    return found
+
+
+def _colours(path: Path) -> int:
+    "Count the colours of an image."
+    pixels = read_image(path).permute(1, 2, 0).reshape(-1, 3).numpy().astype(np.int64)
+    return len(np.unique(pixels @ [65536, 256, 1]))
+
+
 def pair_pngs(
     folders: Folders,  # from `image_folders`
     masks: list[Path],  # from `mask_folders`
@@ -178,7 +195,7 @@ def pair_pngs(
     found = []
     for images in (f for f in folders if f not in masks):
         fit = [m for m in masks if stems[images] <= stems[m]]
-        instances = [m for m in fit if "inst" in m.name.lower() or "inst" in m.parent.name.lower()]
+        instances = [m for m in fit if any(w in f"{m.parent.name}/{m.name}".lower() for w in _NUMBERED)]
         semantic = [m for m in fit if m not in instances]
         if not semantic:
             continue
@@ -187,6 +204,9 @@ def pair_pngs(
         _add_values(item, sorted(stems[images])[:sample], notes)
         found.append(item)
     return found
+
+
+_NUMBERED = ("inst", "segmentationobject")  # in the names of folders of instance PNGs
 
 
 def _add_values(item: Found, stems: list[str], notes: list[str]) -> None:
@@ -337,6 +357,8 @@ def _labelled_sets(root: Path, folders: Folders, notes: list[str]) -> tuple[list
         tools = import_module("dearli.data.formats")  # of other labelling tools
         found = tools.find_others(root, folders, notes) or pair_pngs(rest, masks, notes)
         found = found or tools.find_instances(folders)
+    if not found:
+        notes += _coloured(rest)
     return _required(found, root, notes), masks
 
 

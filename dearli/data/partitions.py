@@ -20,7 +20,8 @@ from ..io import DearliError, atomic_write, nearest, read_text
 
 # %% auto #0
 __all__ = ['HEADER', 'ADE_LISTS', 'UNIMATCH', 'COCO_SOURCE', 'COCO_LISTS', 'PUBLISHED', 'Partition', 'write_partition',
-           'read_partition', 'published_text', 'ade_lists', 'coco_list', 'published', 'cover', 'own_partition']
+           'read_partition', 'read_names', 'published_text', 'ade_lists', 'coco_list', 'published', 'cover',
+           'own_partition']
 
 # %% ../../nbs/5-data/03_partitions.ipynb #662bf317
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def write_partition(
 ) -> None:
     "Write a partition, version 2 of the format."
     facts = {**p.how, "names": p.names, "labelled": str(len(p.labelled))}
-    about = [f"# {k}: {' '.join(v.split())}" for k, v in facts.items()]
+    about = [f"# {k}: {_fact(v)}" for k, v in facts.items()]
     with atomic_write(path) as f:
         f.write("\n".join([f"{HEADER} 2", *about, *map(_line, p.labelled)]) + "\n")
 
@@ -72,6 +73,11 @@ def write_partition(
 def _twice(names: Sequence[str]) -> str:
     "Give the most frequent name."
     return Counter(names).most_common(1)[0][0]
+
+
+def _fact(text: str) -> str:
+    "Write a text in one line that is UTF-8."
+    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
 
 
 def _line(name: str) -> str:
@@ -97,6 +103,14 @@ def read_partition(
     found = Partition(tuple(map(read, rows)), how, named)
     _refuse_damage(path, found, how.pop("labelled", str(len(rows))))
     return found
+
+
+def read_names(
+    path: str | Path,  # a text with one name per line; `#` starts a comment
+) -> list[str]:
+    "Read a list of names, in double quotes where they would be misread; raises `DearliError` if not UTF-8."
+    rows = [line.strip() for line in read_text(path).split("\n")]
+    return [_quoted(row) for row in rows if row and row[0] != "#"]
 
 
 def _quoted(line: str) -> str:

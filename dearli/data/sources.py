@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
+from urllib.parse import unquote
 
 import numpy as np
 import torch
@@ -23,8 +25,8 @@ from ..io import DearliError, inside
 from ..panoptic import Panoptic, Segments, Taxonomy, decode_ids
 
 # %% auto #0
-__all__ = ['WARNINGS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource', 'count_ids',
-           'PngSource', 'merge_coded', 'plain_numbers', 'merge_maps', 'InstanceSource']
+__all__ = ['WARNINGS', 'MAPS', 'RawAnnotation', 'Source', 'shown_classes', 'read_numbers', 'image_name', 'PanopticSource',
+           'count_ids', 'map_file', 'PngSource', 'merge_coded', 'plain_numbers', 'merge_maps', 'InstanceSource']
 
 # %% ../../nbs/5-data/05_sources.ipynb #55665ea3
 WARNINGS = {
@@ -32,6 +34,8 @@ WARNINGS = {
     "area-differs",
     "size-declared",
     "hidden-instance",
+    "polygon-left-out",
+    "duplicate-annotation",
 }  # rules of notes that do not keep an example from loading
 
 
@@ -134,29 +138,55 @@ def read_numbers(
     if mode == "RGB" and colour:
         return decode_ids(pixels)
     kind = "ids (RGB) or numbers" if colour else "numbers"
+    remedy = "without transparency" if mode.endswith(("A", "a")) else "not colours"
     raise DearliError(
         f"{path} is a PNG of mode {mode} where {kind} (grey or palette) are expected: "
-        "export class values, not colours."
+        f"export class values, {remedy}."
     )
+
+
+def _step(image: Image.Image) -> int:
+    "Tell by how much Pillow stretches grey of 2 or 4 bits to 8 bits, which would change numbers."
+    options = image.tile[0][3] if image.tile else ""
+    raw = options if isinstance(options, str) else next(iter(options or ("",)))
+    return {"L;2": 85, "L;4": 17}.get(str(raw), 1)
 
 
 def _pixels(path: Path) -> tuple[str, np.ndarray]:
     "Decode a PNG into its mode and its values; raises `DearliError` if it is damaged."
     try:
         with Image.open(path) as image:
-            return image.mode, np.array(image)
+            mode, step = image.mode, _step(image)
+            pixels = np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise DearliError(f"{path} cannot be decoded ({e}): copy or export it again.") from None
+    return mode, pixels if step == 1 else pixels // step
 
 # %% ../../nbs/5-data/05_sources.ipynb #27cf6a13
 def image_name(
     folder: Path,  # of the images
     name: str,  # as a JSON gives it
+    where: Path,  # the JSON, for messages
 ) -> str:
-    "Give the path of an image below its folder; backslashes count as slashes if no such file is there."
-    if "\\" in name and not inside(folder, name).is_file():
-        name = name.replace("\\", "/")
+    "Give the path of an image below its folder; raises `DearliError` for a path that leaves it."
+    try:
+        return _stored_name(folder, name)
+    except DearliError as e:
+        raise DearliError(f"{where}: {e}") from None
+
+
+def _stored_name(folder: Path, name: str) -> str:
+    "Give the path of an image below its folder, also where it is stored in another form."
+    if "\\" in name or "%" in name or not name.isascii():
+        forms = [name, *_other_forms(name)]
+        name = next((o for o in forms if inside(folder, o).is_file()), name.replace("\\", "/"))
     return inside(folder, name).relative_to(folder).as_posix()
+
+
+def _other_forms(name: str) -> list[str]:
+    "List how a name may be stored: slashes for those of Windows, %20 resolved, letters with accents apart."
+    slashes = name.replace("\\", "/")
+    return [normalize(form, o) for o in (slashes, unquote(slashes)) for form in ("NFC", "NFD")]
 
 
 class PanopticSource(Source):
@@ -175,8 +205,8 @@ class PanopticSource(Source):
             if not place.is_dir():
                 raise DearliError(f"{place} is not a folder: check where images and PNGs of {json} lie.")
         taxonomy = taxonomy or _own_classes(file.categories, self.json)
-        names = [image_name(folder, e.image.file_name) for e in file.entries]
-        notes = [*file.notes, *_kinds(file.categories, taxonomy, self.json)]
+        names = [image_name(folder, e.image.file_name, self.json) for e in file.entries]
+        notes = [*file.notes, *_contradictions(file.categories, taxonomy, self.json)]
         super().__init__(self.json.stem, taxonomy, folder, names, notes)
         self.entries, self.declared = file.entries, [e.image.size for e in file.entries]
 
@@ -236,6 +266,27 @@ def _kinds(categories: Sequence[CocoCategory], taxonomy: Taxonomy, path: Path) -
     return notes
 
 
+def _contradictions(categories: Sequence[CocoCategory], taxonomy: Taxonomy, path: Path) -> list[Note]:
+    "Note where JSON and dataset file disagree on the classes."
+    return _kinds(categories, taxonomy, path) + _swapped(categories, taxonomy, path)
+
+
+def _swapped(categories: Sequence[CocoCategory], taxonomy: Taxonomy, path: Path) -> list[Note]:
+    "Note where an id of the JSON has the name of another class of the dataset file."
+    own = {c.id: c for c in taxonomy.categories}
+    owner = {c.name.casefold(): c for c in taxonomy.categories}
+    notes = []
+    for theirs in categories:
+        ours, other = own.get(theirs.id), owner.get(theirs.name.casefold())
+        if ours is None or other is None or other is ours:
+            continue
+        if theirs.name.casefold() not in (n.casefold() for n in ours.synonyms):
+            what = f"{path} has id {theirs.id} as {theirs.name!r}, the dataset file as {ours.name!r}"
+            text = f"{what} and {theirs.name!r} as id {other.id}: make the ids agree."
+            notes.append(Note("class-swapped", text))
+    return notes
+
+
 def _compare(
     ids: Int[np.ndarray, "h w"], rows: dict[int, CocoSegment], path: Path, taxonomy: Taxonomy
 ) -> list[Note]:
@@ -285,6 +336,31 @@ def count_ids(
     return dict(zip(values.tolist(), area.astype(np.int64).tolist()))
 
 # %% ../../nbs/5-data/05_sources.ipynb #71a63094
+MAPS = (".png", ".PNG", ".tif", ".tiff", ".bmp")  # suffixes of maps, the first one is the rule
+
+
+def map_file(
+    folder: Path,  # of maps
+    name: str,  # key of an image
+) -> Path:
+    "Find the map that is named like an image; the path of a PNG where there is none."
+    bare = str(Path(name).with_suffix(""))
+    places = [folder / f"{bare}{suffix}" for suffix in MAPS]
+    return next((p for p in places if p.is_file()), places[0])
+
+
+def _shared_maps(names: Sequence[str], folder: Path) -> list[Note]:
+    "Note images of the same folder that differ in their suffix alone."
+    owners: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        owners[str(Path(name).with_suffix(""))].append(name)
+    twins = [n for n in owners.values() if len(n) > 1]
+    if not twins:
+        return []
+    what = f"{twins[0][0]} and {twins[0][1]} would both be read with a PNG of {folder}"
+    return [Note("mask-shared", f"{what} ({len(twins)} such pairs): rename one of the images and its PNG.")]
+
+
 class PngSource(Source):
     "Semantic PNGs and, if there are things, instance PNGs."
 
@@ -300,27 +376,33 @@ class PngSource(Source):
         for f in (self.semantic, self.instances):
             if f and not f.is_dir():
                 raise DearliError(f"{f} is not a folder: give the folder of the PNGs.")
-        super().__init__(self.semantic.name, taxonomy, Path(images), ImageFolder(images).names)
+        names = ImageFolder(images).names
+        super().__init__(
+            self.semantic.name, taxonomy, Path(images), names, _shared_maps(names, self.semantic)
+        )
         self.void = (set(void) | {0}) - set(taxonomy.dataset_ids)
 
     def mask_files(self) -> tuple[Path, set[str]]:
         "Give the folder of the semantic PNGs and the names that the images have there."
-        return self.semantic, {Path(n).with_suffix(".png").as_posix() for n in self.names}
+        return self.semantic, {
+            map_file(self.semantic, n).relative_to(self.semantic).as_posix() for n in self.names
+        }
 
     def raw(self, i: int) -> RawAnnotation:
         "Merge the two maps of one image."
-        place = Path(self.names[i]).with_suffix(".png")
-        semantic = read_numbers(self.semantic / place)
+        place = map_file(self.semantic, self.names[i])
+        semantic = read_numbers(place)
         if self.instances is None:
-            return merge_maps(semantic, None, self.taxonomy, self.void, self.semantic / place)
-        numbers = read_numbers(self.instances / place, colour=True)
+            return merge_maps(semantic, None, self.taxonomy, self.void, place)
+        numbered = map_file(self.instances, self.names[i])
+        numbers = read_numbers(numbered, colour=True)
         if numbers.shape != semantic.shape:
             sizes = [f"{w}×{h}" for h, w in (numbers.shape, semantic.shape)]
-            what = f"{self.instances / place} is {sizes[0]} and {self.semantic / place} {sizes[1]} pixels"
+            what = f"{numbered} is {sizes[0]} and {place} {sizes[1]} pixels"
             raise DearliError(f"{what}: export both at the size of the image.")
-        return merge_coded(semantic, numbers, self.taxonomy, self.void, self.semantic / place)
+        return merge_coded(semantic, numbers, self.taxonomy, self.void, place)
 
-
+# %% ../../nbs/5-data/05_sources.ipynb #7383eb68
 def merge_coded(
     semantic: Int[np.ndarray, "h w"],  # class ids
     numbers: Int[np.ndarray, "h w"],  # plain or in the code of Cityscapes or Mapillary Vistas
@@ -344,17 +426,37 @@ def plain_numbers(
 ) -> tuple[Int[np.ndarray, "h w"], list[int]]:  # numbers of things, 0 elsewhere; classes that form a group
     "Resolve the codes of Cityscapes (1000 class + number) and Mapillary Vistas (256 class + number)."
     things = np.isin(semantic, [c.id for c in taxonomy.categories if c.isthing])
-    bare = things & (numbers == 0)
-    high = numbers >= 1000
-    if (
-        np.array_equal(np.where(high, numbers // 1000, numbers), semantic)
-        and (high | ~things)[numbers > 0].any()
-    ):
-        groups = np.unique(semantic[things & ~high & ~bare]).tolist()
-        return np.where(things & high, numbers, 0), groups
-    if np.array_equal(numbers // 256, semantic) and numbers.any():
+    known = np.isin(semantic, taxonomy.dataset_ids)
+    if _is_cityscapes(semantic, numbers, things) or _coded_otherwise(semantic, numbers, things, known):
+        groups = np.unique(semantic[things & (numbers > 0) & (numbers < 1000)]).tolist()
+        return np.where(things & (numbers >= 1000), numbers, 0), groups
+    if np.array_equal(numbers // 256, semantic) and numbers.any():  # Mapillary Vistas
         return np.where(things, numbers, 0), []
     return numbers, []
+
+
+def _is_cityscapes(
+    semantic: Int[np.ndarray, "h w"], numbers: Int[np.ndarray, "h w"], things: Bool[np.ndarray, "h w"]
+) -> bool:
+    "Tell whether numbers are in the code of Cityscapes (instanceIds beside labelIds)."
+    high = numbers >= 1000
+    coded = np.array_equal(np.where(high, numbers // 1000, numbers), semantic)
+    return coded and bool((high | ~things)[numbers > 0].any())
+
+
+def _coded_otherwise(
+    semantic: Int[np.ndarray, "h w"],
+    numbers: Int[np.ndarray, "h w"],
+    things: Bool[np.ndarray, "h w"],
+    known: Bool[np.ndarray, "h w"],
+) -> bool:
+    "Tell whether numbers are in the code of Cityscapes for other class values (instanceIds and trainIds)."
+    high = numbers >= 1000
+    if not (high & things).any() or (high & known & ~things).any() or not numbers[known & ~things].all():
+        return False
+    codes = np.where(high, numbers // 1000, numbers)[known].astype(np.int64)
+    pairs = np.unique(codes << 32 | semantic[known])
+    return len(np.unique(codes)) == len(pairs)
 
 
 def merge_maps(
@@ -366,19 +468,28 @@ def merge_maps(
 ) -> RawAnnotation:
     "Merge two maps into ids and rows; ids count up by class, then by instance."
     things = {c.id for c in taxonomy.categories if c.isthing}
-    known, out = set(taxonomy.dataset_ids), RawAnnotation(np.zeros_like(semantic, np.int32), [])
+    out = RawAnnotation(np.zeros_like(semantic, np.int32), [])
+    known = set(taxonomy.dataset_ids)
+    out.notes += _strange_values(semantic, known | void, where)
     for value in count_ids(semantic):
-        if value not in known | void:
-            text = f"{where} holds the value {value}: add the class or list it as void."
-            out.notes.append(Note("unknown-class", text))
-        elif value in known and (numbers is None or value not in things):
+        if value in (known if numbers is None else known - things):
             out.paint(semantic == value, value)
     if numbers is not None:
-        _instances(semantic, numbers, things, out, where)
+        meant = np.where(np.isin(semantic, sorted(void)), 0, numbers)  # borders of VOC are 255 in both maps
+        _instances(semantic, meant, things, out, where)
     elif things & {r.category_id for r in out.rows}:
         text = f"{where} has no instance PNG: a thing class counts as one segment."
         out.notes.append(Note("thing-without-instance", text))
     return out
+
+
+def _strange_values(semantic: Int[np.ndarray, "h w"], known: set[int], where: Path) -> list[Note]:
+    "Note values that are neither a class nor void."
+    return [
+        Note("unknown-class", f"{where} holds the value {v}: add the class or list it as void.")
+        for v in count_ids(semantic)
+        if v not in known
+    ]
 
 
 def _classes_under(
@@ -431,8 +542,9 @@ class InstanceSource(Source):
         background: int | None = None,  # class id of all other pixels; None for a stuff class of id 0
     ):
         self.json, folder, file = Path(json), Path(images), read_instances(json)
-        names = [image_name(folder, e.image.file_name) for e in file.entries]
-        super().__init__(self.json.stem, taxonomy, folder, names, file.notes)
+        names = [image_name(folder, e.image.file_name, self.json) for e in file.entries]
+        notes = [*file.notes, *_swapped(file.categories, taxonomy, self.json)]
+        super().__init__(self.json.stem, taxonomy, folder, names, notes)
         self.entries, self.declared = file.entries, [e.image.size for e in file.entries]
         stuff = {c.id for c in taxonomy.categories if not c.isthing}
         if background is not None and background not in stuff:
