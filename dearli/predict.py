@@ -286,7 +286,6 @@ def explain_failure(
         return "the memory of this machine is used up: scale images down (--short), or lower --memory."
     raise error
 
-
 # %% ../nbs/4-use/01_predict.ipynb #66e2d611
 MADE_BY = {"model": "another model", "classes": "other classes", "view": "other --short, --window or alpha"}
 
