@@ -95,7 +95,6 @@ class ProjectConfig:
         "Return settings for two processor cores."
         small = dict(
             backbone="shapes-imagenet",
-            alpha=None,
             model=DecoderSizes.tiny(levels=(16, 8), queries=80),
             train=TrainConfig.tiny(steps=steps, burn_in=steps * 2 // 5),
             view=ViewConfig(crop=192, scale=(1.0, 1.6), sizes=4),

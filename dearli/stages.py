@@ -83,7 +83,7 @@ def explain_method(
 ) -> str:
     "Say what a method was chosen by, and what the next one would need."
     pool = "unlabelled images" if there.unlabelled else "no unlabelled images"
-    names = "names classes by text" if there.names else "has no text tower"
+    names = "names classes by text" if there.names else "names no classes (no text tower, or no --alpha)"
     masks = "masks" if there.masks else "no masks"
     return f"there are {pool}, {there.backbone} {names}, and there are {masks} for a warm-up"
 
