@@ -17,6 +17,7 @@ from .clip import Backbone, Features, NamesMasks, TextClassifier
 from .io import DearliError, from_dict, load_tensors, save_tensors, to_dict
 from .inference import panoptic_batch
 from .panoptic import Panoptic, Taxonomy, size_of
+from .process import full_precision
 from .pixel_decoder import PixelDecoder
 from .query_decoder import LanguageHead, LinearHead, Prediction, QueryDecoder, predict_stages
 from .recognition import Convention, ensemble, zero_shot
@@ -321,9 +322,11 @@ class Segmenter(nn.Module):
                 "the ensemble needs a CLIP backbone and text embeddings: "
                 "leave alpha out, or choose another backbone"
             )
-        convention = self.cfg.recognition
-        clip_logits = zero_shot(backbone, dense, prediction.mask_logits, classifier, convention)
-        return ensemble(prediction.class_logits, clip_logits, alpha, convention)
+        convention, dtype = self.cfg.recognition, classifier.embeddings.dtype
+        masks, logits = prediction.mask_logits.to(dtype), prediction.class_logits.to(dtype)
+        with full_precision(dense.device):
+            clip_logits = zero_shot(backbone, dense.to(dtype), masks, classifier, convention)
+            return ensemble(logits, clip_logits, alpha, convention)
 
     @torch.no_grad()
     def predict_logits(

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from .panoptic import size_of
+from .process import full_precision
 from .recognition import resize
 
 # %% auto #0
@@ -136,16 +137,19 @@ class DeformableAttention(nn.Module):
     ) -> Float[Tensor, "b q d"]:  # attended tokens
         "Read a few locations of every level and sum them with learned weights."
         split = (self.heads, self.levels, self.points)
-        offsets = self.offsets(query).transpose(1, 2).unflatten(1, (*split, 2)).movedim(4, -1)
+        with full_precision(query.device):
+            offsets = self.offsets(query.to(self.offsets.weight.dtype))
+        offsets = offsets.transpose(1, 2).unflatten(1, (*split, 2)).movedim(4, -1)
         weights = (
             self.weights(query)
+            .to(offsets.dtype)
             .transpose(1, 2)
             .unflatten(1, (self.heads, -1))
             .softmax(2)
             .unflatten(2, split[1:])
         )
-        cell = query.new_tensor([(2 / w, 2 / h) for h, w in sizes])[:, None, None]
-        value = self.value(tokens).unflatten(-1, (self.heads, -1))
+        cell = offsets.new_tensor([(2 / w, 2 / h) for h, w in sizes])[:, None, None]
+        value = self.value(tokens).unflatten(-1, (self.heads, -1)).to(offsets.dtype)
         locations = torch.addcmul(2 * points - 1, offsets, cell)
         return self.out(deformable(value, sizes, locations, weights))
 
@@ -274,8 +278,7 @@ class PixelDecoder(nn.Module):
         pyramid: dict[int, Tensor],  # backbone maps (b c h w) by stride
     ) -> tuple[Float[Tensor, "b d h w"], list[Tensor]]:  # mask features; refined maps, coarse to fine
         "Turn a pyramid into mask features and refined maps."
-        with torch.autocast(pyramid[self.mask_stride].device.type, enabled=False):
-            maps = self.encode([project(pyramid[s].float()) for project, s in zip(self.inputs, self.levels)])
-            fine = self.lateral(pyramid[self.mask_stride].float())
-            fine = fine + resize(self.down(maps[-1]), size_of(fine))
-            return self.mask(F.relu(self.smooth(fine))), maps
+        maps = self.encode([project(pyramid[s]) for project, s in zip(self.inputs, self.levels)])
+        fine = self.lateral(pyramid[self.mask_stride])
+        fine = fine + resize(self.down(maps[-1]), size_of(fine))
+        return self.mask(F.relu(self.smooth(fine))), maps

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from .clip import NamesMasks, TextClassifier
 from .panoptic import size_of
+from .process import full_precision
 
 # %% auto #0
 __all__ = ['Convention', 'resize', 'mask_pool', 'synonym_index', 'class_scores', 'inverse_temperature', 'zero_shot', 'ensemble',
@@ -68,11 +69,12 @@ def class_scores(
     scale: Float[Tensor, ""] | float,  # inverse temperature
 ) -> Float[Tensor, "... q c"]:  # class logits, with void as last column if given
     "Score every query against every class name, synonyms joined by maximum (Eq. 5)."
-    logits = F.normalize(embed, dim=-1) * scale
     text = classifier.embeddings
     if void is not None:
         text = torch.cat([text, F.normalize(void, dim=-1)[None]])
-    logits = logits @ text.to(logits.dtype).T
+    with full_precision(embed.device):  # logits up to 100 would lose their second digit in bf16
+        logits = F.normalize(embed.to(torch.promote_types(embed.dtype, text.dtype)), dim=-1) * scale
+        logits = logits @ text.to(logits.dtype).T
     if len(classifier.counts) == len(classifier.embeddings):  # one name per class
         return logits
     names = logits[..., : len(classifier.embeddings)]
