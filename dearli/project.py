@@ -59,9 +59,9 @@ from .train import Trainer, build_segmenter, load_run, shared_backbone
 # %% auto #0
 __all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'plan_method', 'resolve_project', 'resolve_model', 'resolve_warmup',
            'train_project', 'fit_project', 'build_started', 'open_warmup', 'tell', 'open_checked', 'crowded_images',
-           'score_project', 'one_class', 'validation_images', 'picture_project', 'shortened', 'split_data',
-           'compare_project', 'compare_one', 'measured', 'resolve_part', 'same_partition', 'compare_summary',
-           'compare_table']
+           'score_project', 'one_class', 'validation_images', 'picture_project', 'validation_panels', 'shortened',
+           'split_data', 'compare_project', 'compare_one', 'measured', 'resolve_part', 'same_partition',
+           'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -395,15 +395,26 @@ def picture_project(
 ) -> Drawing:
     "Draw validation images with truth and prediction, evenly spaced over the dataset."
     model, config = load_run(run)
-    images, how = validation_images(run, config, file), config.evaluation
-    panels, every = {}, max(1, len(images) // count)
+    panels = validation_panels(model, config, validation_images(run, config, file), count)
+    return side_by_side(panels, model.taxonomy, columns=3, width=width)
+
+
+def validation_panels(
+    model: Segmenter,  # trained
+    config: RunConfig,  # of its run
+    images: Part | Source,  # with truth
+    count: int,  # how many to take
+) -> dict:  # title -> panel; image, truth and prediction of every image taken
+    "Give pictures their titles: a number, by which they are told apart, and the end of the name."
+    how, every = config.evaluation, max(1, len(images) // count)
+    panels: dict = {}
     for i in range(0, len(images), every)[:count]:
         e = images[i]
         found = segment(model, [e.image], how.alpha, how.short, how.window).panoptic[0].to("cpu")
         panels[f"{i}: {shortened(Path(e.name).stem)}"] = e.image
         panels[f"truth {i}"] = (e.image, e.panoptic)
         panels[f"prediction {i}"] = (e.image, found)
-    return side_by_side(panels, model.taxonomy, columns=3, width=width)
+    return panels
 
 
 def shortened(
