@@ -39,7 +39,8 @@ from dearli.towers import (
 # %% auto #0
 __all__ = ['LITE_MEAN', 'LITE_STD', 'VITS', 'SHIPPED', 'MADE', 'SOURCES', 'TEMPLATES_VILD', 'Features', 'Backbone', 'NamesMasks',
            'ClipBackbone', 'ImageNetBackbone', 'clip_config', 'build_clip', 'load_changes', 'load_backbone',
-           'TextClassifier', 'build_text_classifier', 'key_of_costly_text', 'vocabulary_key', 'text_classifier']
+           'TextClassifier', 'build_text_classifier', 'key_of_costly_text', 'vocabulary_key', 'text_classifier',
+           'is_cut']
 
 # %% ../nbs/3-method/01_clip.ipynb #129456de
 @dataclass
@@ -579,3 +580,15 @@ def text_classifier(
 ) -> TextClassifier | None:
     "Build the text classifier of a vocabulary; an ImageNet trunk has no text tower and gives None."
     return build_text_classifier(backbone, vocabulary) if isinstance(backbone, ClipBackbone) else None
+
+# %% ../nbs/3-method/01_clip.ipynb #7e8ee9db
+def is_cut(
+    name: str,  # of a class
+    context: int = 77,  # tokens that the text encoder takes, two of them for start and end
+) -> bool:
+    "Tell whether a text encoder of CLIP cuts a name off in the longest of the prompts."
+    around = max(len(t) for t in TEMPLATES_VILD) - len("{}")
+    if len(name.encode()) + around <= context - 2:  # a token is a byte or more
+        return False
+    encode = open_clip.SimpleTokenizer().encode
+    return max(len(encode(t.format(name))) for t in TEMPLATES_VILD) > context - 2

@@ -29,6 +29,7 @@ from dearli.io import (
     data_path,
     read_json,
     read_jsonl,
+    result_names,
     save_tensors,
     sweep,
     to_dict,
@@ -43,7 +44,15 @@ from dearli.model import (
     require_finite,
     trainable_parameters,
 )
-from .panoptic import Panoptic, Taxonomy, coco_entry, write_coco_index, write_png
+from dearli.panoptic import (
+    CocoPlace,
+    Panoptic,
+    Taxonomy,
+    coco_entry,
+    coco_places,
+    write_coco_index,
+    write_png,
+)
 from .process import choose_device
 from .show import overlay
 from .text_cache import read_embeddings, remember
@@ -51,9 +60,9 @@ from .train import build_segmenter, load_student
 
 # %% auto #0
 __all__ = ['TRAINED', 'TEXT', 'SHIPPED', 'MADE_BY', 'pack_segmenter', 'Predictor', 'read_segmenter', 'unpack_segmenter',
-           'chosen_classes', 'divide_weights', 'load_segmenter', 'vocabulary', 'FolderResults', 'segment_folder',
-           'explain_failure', 'open_results', 'finished_images', 'describe_file', 'same_file', 'segment_one',
-           'require_distinct', 'read_review', 'doubt']
+           'chosen_classes', 'divide_weights', 'load_segmenter', 'vocabulary', 'FolderResults', 'ResultPlace',
+           'result_places', 'segment_folder', 'explain_failure', 'open_results', 'finished_images', 'describe_file',
+           'same_file', 'segment_one', 'read_review', 'doubt']
 
 # %% ../nbs/4-use/01_predict.ipynb #8f632783
 TRAINED = "backbone:"  # before the names of a trained backbone's parameters in a packed file
@@ -232,10 +241,25 @@ class FolderResults(NamedTuple):
     failed: list[dict]  # image, error; in the order of the folder
 
 
+class ResultPlace(NamedTuple):
+    "Where the results of an image are stored."
+
+    coco: CocoPlace  # id and PNG
+    picture: str  # path of the picture
+
+
+def result_places(
+    keys: Sequence[str],  # of all images of a folder
+) -> dict[str, ResultPlace]:
+    "Name the results of every image, so that no two share a file."
+    places, pictures = coco_places(keys), result_names(keys, ".jpg")
+    return {key: ResultPlace(places[key], picture) for key, picture in zip(keys, pictures)}
+
+
 def segment_folder(
     predictor: Predictor,  # from `load_segmenter`
     images: str | Path,  # searched with its sub-folders
-    out: str | Path,  # gets `panoptic.json`, `panoptic/NAME.png`, `pictures/NAME.jpg` and `review.json`
+    out: str | Path,  # gets `panoptic.json`, `panoptic/KEY.png`, `pictures/KEY.jpg`, `review.json`
     pictures: bool = True,  # paint the results over the images?
     progress: bool = True,  # show a bar with the time left
 ) -> FolderResults:
@@ -243,14 +267,14 @@ def segment_folder(
     folder, out = ImageFolder(images), Path(out)
     if out.resolve().is_relative_to(folder.folder.resolve()):
         raise DearliError(f"{out} lies among the images of {images}: choose a folder elsewhere.")
-    require_distinct(folder.paths)
+    places = result_places(folder.names)
     open_results(out, predictor.describe())
-    done, failed = finished_images(out, folder, pictures), []
+    done, failed = finished_images(out, folder, places, pictures), []
     todo = [i for i, name in enumerate(folder.names) if name not in done]
     bar = tqdm(todo, "segment", len(folder), initial=len(done), unit="image", disable=not progress)
     for i in bar:
         try:
-            done[folder.names[i]] = segment_one(predictor, folder, i, out, pictures)
+            done[folder.names[i]] = segment_one(predictor, folder, i, out, places[folder.names[i]], pictures)
         except (DearliError, MemoryError, RuntimeError) as error:
             failed.append({"image": folder.names[i], "error": explain_failure(error)})
     entries = [done[name] for name in folder.names if name in done]
@@ -271,7 +295,7 @@ def explain_failure(
         return "the memory of this machine is used up: scale images down (--short), or lower --memory."
     raise error
 
-
+# %% ../nbs/4-use/01_predict.ipynb #66e2d611
 MADE_BY = {"model": "another model", "classes": "other classes", "view": "other --short, --window or alpha"}
 
 
@@ -296,6 +320,7 @@ def open_results(
 def finished_images(
     out: Path,  # folder of results
     folder: ImageFolder,  # images
+    places: dict[str, ResultPlace],  # of their results
     pictures: bool = True,  # are pictures wanted?
 ) -> dict[str, dict]:  # journal entry of every image that is done
     "Read which images are done. Raises DearliError if results of other images are there."
@@ -309,9 +334,9 @@ def finished_images(
                 f"{out} holds the result of an image {name} that {what}: "
                 "give a new folder for other images, or delete this one."
             )
-        stem = Path(name).stem
-        painted = not pictures or (out / "pictures" / f"{stem}.jpg").exists()
-        if painted and (out / "panoptic" / f"{stem}.png").exists():
+        place = places[name]
+        painted = not pictures or (out / "pictures" / place.picture).exists()
+        if painted and (out / "panoptic" / place.coco.png).exists():
             done[name] = entry
     return done
 
@@ -341,31 +366,22 @@ def segment_one(
     folder: ImageFolder,  # images
     i: int,  # which one
     out: Path,  # folder of results
+    place: ResultPlace,  # of its results there
     pictures: bool,  # paint the result over the image?
 ) -> dict:  # journal entry
     "Segment one image and write its map and picture, then its line of the journal."
     file, example = describe_file(folder.paths[i]), folder[i]
-    found, stem = predictor(example.image).to("cpu"), Path(example.name).stem
-    write_png(out / "panoptic" / f"{stem}.png", found)
+    found = predictor(example.image).to("cpu")
+    write_png(out / "panoptic" / place.coco.png, found)
     if pictures:
         painted = Image.fromarray(overlay(example.image, found, predictor.taxonomy))
-        with atomic_write(out / "pictures" / f"{stem}.jpg", "wb") as f:
+        with atomic_write(out / "pictures" / place.picture, "wb") as f:
             painted.save(f, "JPEG", quality=90)
     review = {"image": example.name, **doubt(found)}
-    entry = {"entry": coco_entry(example.name, found, predictor.taxonomy), "review": review, "file": file}
+    pair = coco_entry(example.name, found, predictor.taxonomy, place.coco)
+    entry = {"entry": pair, "review": review, "file": file}
     append_jsonl(out / "journal.jsonl", entry)
     return entry
-
-
-def require_distinct(
-    paths: Sequence[Path],  # of images
-) -> None:
-    "Raise DearliError if two images of a folder would give their results the same name."
-    stems: dict[str, Path] = {}
-    for path in paths:
-        if other := stems.get(path.stem):
-            raise DearliError(f"{other} and {path} would both be called {path.stem}.png: rename one.")
-        stems[path.stem] = path
 
 
 def read_review(

@@ -101,6 +101,13 @@ class Benchmark:
         label_images(images, folder, LibraryMasks(load_sam(self.sam), masks.sam), progress=progress)
         return AgnosticDataset(images, folder)
 
+    def require_masks(
+        self,
+        images: Sequence[Example],  # whose masks are wanted
+    ) -> int:  # images whose masks are still to be made, where that is known
+        "Raise DearliError if masks are missing and cannot be made, which never happens to drawn scenes."
+        return 0
+
     def agnostic(
         self,
         masks: MaskConfig,  # source, number of images, how SAM is prompted
@@ -395,6 +402,25 @@ class Public(Benchmark):
         "Return the number of training images in which each class appears."
         return class_frequency(shown_classes(self.data().labelled.dataset), len(self.taxonomy))
 
+    def require_masks(
+        self,
+        images: Sequence[Example],  # whose masks are wanted
+    ) -> int:  # images whose masks are still to be made
+        "Count missing masks. Raises DearliError if some are missing and there is no checkpoint to make them."
+        if isinstance(images, Beside):
+            return 0
+        folder = self.root / "sam" / self.name.split("-")[0]
+        names = getattr(images, "names", ())
+        missing = sum(not mask_file(folder, n).exists() for n in names)
+        if missing and self.sam is None:
+            raise DearliError(
+                f"{missing} of {len(images)} images of {self.name} have no SAM masks in {folder}: "
+                f"give a checkpoint with --sam-weights (ViT-H from {SOURCE})."
+            )
+        if missing and self.sam != "shapes-sam" and not Path(str(self.sam)).is_file():
+            raise DearliError(f"SAM checkpoint {self.sam} does not exist: correct --sam-weights.")
+        return missing
+
     def masked(
         self,
         images: Part | Beside,  # whose masks are wanted
@@ -406,13 +432,7 @@ class Public(Benchmark):
         if isinstance(images, Beside):
             return images
         folder = self.root / "sam" / self.name.split("-")[0]
-        missing = sum(not mask_file(folder, n).exists() for n in images.names)
-        if missing and self.sam is None:
-            raise DearliError(
-                f"{missing} of {len(images)} images of {self.name} have no SAM masks in {folder}: "
-                f"give a checkpoint with --sam-weights (ViT-H from {SOURCE})."
-            )
-        if missing:
+        if self.require_masks(images):
             same_masks(folder, masks)
             sam = load_sam(self.sam, "cuda" if torch.cuda.is_available() else "cpu")
             label_images(images, folder, LibraryMasks(sam, masks.sam), progress=progress)

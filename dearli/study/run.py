@@ -42,7 +42,7 @@ from ..train import Trainer, build_segmenter, load_student, shared_backbone
 # %% auto #0
 __all__ = ['SUPERVISED', 'NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'stage_before', 'resolve', 'run_name',
            'warmup_name', 'same_run', 'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run',
-           'record_path', 'run_row', 'run_study', 'oracle_check', 'run_oracle']
+           'record_path', 'run_row', 'require_inputs', 'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -225,14 +225,17 @@ def train_row(
 ) -> Segmenter:  # trained
     "Train what a row trains, or load it. Raises DearliError if its folder holds something else."
     name = find_recipe(name).trains or name
-    recipe, config, runs = (
+    recipe, config, root, runs = (
         find_recipe(name),
         resolve(name, split, seed, settings, bench),
+        runs,
         bench.run_root(runs),
     )
     if isinstance(config, NaiveConfig):
         raise DearliError(f"row {name!r} trains nothing: score it with `dearli study run {name}`.")
     run = runs / run_name(name, split, seed)
+    if not is_finished(run):
+        require_inputs(name, split, seed, settings, root, bench)
     model = build_segmenter(config, bench.taxonomy)
     if not (same_run(run, config) and is_finished(run)):
         stage = runs / warmup_name(recipe, split, seed)
@@ -356,6 +359,29 @@ def run_row(
     return record
 
 
+def require_inputs(
+    name: str,  # a key of `RECIPES`
+    split: str,  # labelled share
+    seed: int,  # of everything random
+    settings: StudyConfig | None = None,  # sizes and steps; None: as the benchmark says
+    runs: Path = Path("runs/study"),  # where run folders live
+    bench: Benchmark = EMBEDDED,  # images and weights
+) -> None:
+    "Raise DearliError if images, weights or masks of a row are missing, before hours are spent."
+    config, root = resolve(name, split, seed, settings, bench), bench.run_root(runs)
+    if isinstance(config, NaiveConfig):
+        bench.require_masks(bench.validation(config.evaluation.images))
+        return
+    shared_backbone(config.backbone)
+    recipe, warmup = find_recipe(find_recipe(name).trains or name), config.warmup
+    stages = run_name(find_recipe(name).trains or name, split, seed), warmup_name(recipe, split, seed)
+    if warmup is None or warmup.masks is None or any(is_finished(root / stage) for stage in stages):
+        return
+    if warmup.masks.source != "labelled":
+        images = bench.training if warmup.masks.source == "sam" else bench.external_images
+        bench.require_masks(images(warmup.masks.images))
+
+
 def run_study(
     rows: Sequence[str],  # which rows
     splits: Sequence[str] = (),  # which splits; none: all of the benchmark
@@ -369,6 +395,10 @@ def run_study(
     for name in rows:
         bench.backbone_of(find_recipe(name))
     jobs = [(name, split, seed) for seed in seeds for split in splits for name in rows]
+    runs, settings = Path(options.get("runs", "runs/study")), options.get("settings")
+    for job in jobs:
+        if not record_path(*job, options.get("results") or runs / "records", bench).exists():
+            require_inputs(*job, settings, runs, bench)
     return [run_row(*job, bench=bench, **options) for job in jobs]
 
 # %% ../../nbs/6-study/06_run.ipynb #331dadd6
