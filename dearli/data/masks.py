@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from PIL import Image, ImageSequence
 from torch import Tensor
 
 from ..automatic import AutomaticMasks
-from ..images import Dataset, Example, ImageFolder, open_image, read_image
+from ..images import Dataset, Example, ImageFolder, Part, open_image, read_image
 from ..io import DearliError, atomic_write, read_json
 from ..panoptic import size_of
 from ..mask_files import mask_file
@@ -30,11 +31,25 @@ from .datafile import Data
 from .sources import read_numbers
 
 # %% auto #0
-__all__ = ['READERS', 'MASK_PAGE', 'Together', 'training_images', 'Beside', 'as_code', 'listed_masks', 'numbered_masks',
-           'stacked_masks', 'encoded_notes', 'GivenMasks', 'TransformersMasks', 'open_masks', 'mask_statistics',
-           'quantiles', 'Painted', 'mask_summary', 'report_masks']
+__all__ = ['READERS', 'MASK_PAGE', 'distinct_names', 'Together', 'training_images', 'Beside', 'as_code', 'listed_masks',
+           'numbered_masks', 'stacked_masks', 'encoded_notes', 'GivenMasks', 'TransformersMasks', 'open_masks',
+           'mask_statistics', 'quantiles', 'Painted', 'mask_summary', 'report_masks']
 
 # %% ../../nbs/5-data/11_masks.ipynb #14d293b9
+def distinct_names(
+    parts: Sequence[Dataset],  # whose images may have the same names in different folders
+) -> list[list[str]]:  # keys of every part
+    "Return keys that tell images apart: below the folder that all parts share, where names alone do not."
+    names = [list(part.names) for part in parts]
+    if len(set().union(*names)) == sum(map(len, names)):
+        return names
+    datasets = [part.dataset if isinstance(part, Part) else part for part in parts]
+    folders = [Path(getattr(d, "folder", d.name)).absolute() for d in datasets]
+    above = Path(os.path.commonpath(folders))
+    homes = [f.relative_to(above) for f in folders]
+    return [[(home / n).as_posix() for n in keys] for home, keys in zip(homes, names)]
+
+
 class Together:
     "Give the images of several datasets one after another, without their truth."
 
@@ -45,8 +60,11 @@ class Together:
         parts: Sequence[Dataset],  # in their order
     ):
         self.parts, self.name = list(parts), parts[0].name
-        self.places = [(part, i) for part in parts for i in range(len(part))]
-        self.names = [n for part in parts for n in part.names]
+        found: dict[str, tuple[Dataset, int]] = {}
+        for part, keys in zip(parts, distinct_names(parts)):
+            for i, key in enumerate(keys):
+                found.setdefault(key, (part, i))  # an image that two folders share counts once
+        self.names, self.places = list(found), list(found.values())
 
     def __len__(self) -> int:
         return len(self.places)
