@@ -14,17 +14,18 @@ from torch import Tensor
 from ..evaluation import labelled, read_batches
 from ..images import Examples
 from ..inference import panoptic_batch, restore_masks
-from ..io import data_path, read_json
+from ..io import data_path, load_tensors, read_json
 from ..metrics import PanopticQuality
 from ..model import Segmenter
-from ..panoptic import Panoptic, Taxonomy, size_of
+from ..panoptic import Panoptic, Segments, Taxonomy, size_of
 from ..query_decoder import Prediction
 from ..sam import iou_table
 from .oracle import rename
+from ..world.scenes import SHAPES
 
 # %% auto #0
 __all__ = ['CEILINGS', 'true_names', 'name_after_truth', 'name_truth', 'Ceilings', 'merge_all', 'measure_ceilings', 'name_all',
-           'read_attempts', 'attempt_table']
+           'read_attempts', 'attempt_table', 'read_examples']
 
 # %% ../../nbs/6-study/21_headroom.ipynb #32be1fc1
 CEILINGS = {
@@ -186,3 +187,16 @@ def attempt_table(
         cells = [*(str(f(a)) for f in columns.values()), *(f"{n:.1f}" for n in numbers)]
         lines.append("| " + " | ".join([*cells, f"{s['found']['things']:.0f} %"]) + " |")
     return "\n".join(lines)
+
+# %% ../../nbs/6-study/21_headroom.ipynb #66572d3d
+def read_examples(
+    labelled: int,  # scenes that the decoder learned from: 64 or 1024
+) -> list[Panoptic]:  # of the first `dev` scenes
+    "Return the stored results of a decoder whose ceilings were measured."
+    tensors, _ = load_tensors(data_path("results", "headroom", "examples.safetensors"))
+    found = []
+    for i in range(4):
+        ids, rows, classes = (tensors[f"{labelled}.{i}.{k}"].int() for k in ("ids", "id", "category"))
+        things = SHAPES.isthing[classes.long()]
+        found.append(Panoptic(ids, Segments(id=rows.long(), category=classes.long(), isthing=things)))
+    return found
