@@ -415,8 +415,12 @@ def _explain(cls: type, values: typing.Any, mistakes: list, where: str) -> str:
         owner = _owner(cls, path)
         known = [f.name for f in fields(owner) if f.init]
         return f"{place} is not an option of {owner.__name__}: {nearest(str(path[-1]), known)}"
-    same = [m for m in mistakes if m["input"] == given] or [mistake]  # NaN does not equal itself
-    return f"{place} is {_short(given)}: {_remedy(same)}"
+    return f"{place} is {_short(given)}: {_remedy(_of_value(mistakes, mistake))}"
+
+
+def _of_value(mistakes: list, mistake: dict) -> list:
+    "Choose the mistakes that are about the same value as one of them; NaN does not equal itself."
+    return [m for m in mistakes if m["input"] == mistake["input"]] or [mistake]
 
 
 def _short(value: typing.Any, most: int = 80) -> str:

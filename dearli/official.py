@@ -7,15 +7,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 import re
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from mmap import ACCESS_READ, mmap
 from typing import Any, NamedTuple
 from pathlib import Path
-import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
@@ -29,15 +25,15 @@ from dearli.clip import (
     load_backbone,
     text_classifier,
 )
-from .io import DearliError, load_tensors, save_tensors, to_dict
+from .io import DearliError, save_tensors, to_dict
 from .model import Decoder, Segmenter, SegmenterConfig, load_decoder_weights
 from .panoptic import Taxonomy
+from .weights import read_official
 
 # %% auto #0
-__all__ = ['NAMES', 'PLAIN_TYPES', 'WRAPPERS', 'CLIPS', 'RESNETS', 'RESNET_NAMES', 'SWINS', 'SWIN_NAMES', 'rename',
-           'official_name', 'own_name', 'ArrayUnpickler', 'read_official', 'read_config', 'Shapes', 'clip_shapes',
-           'PadFirst', 'Swin', 'trunk_name', 'make_trunk', 'read_backbone', 'NamedBackbone', 'Imported', 'compare',
-           'translate', 'import_checkpoint', 'check_weights']
+__all__ = ['NAMES', 'CLIPS', 'RESNETS', 'RESNET_NAMES', 'SWINS', 'SWIN_NAMES', 'rename', 'official_name', 'own_name',
+           'read_config', 'Shapes', 'clip_shapes', 'PadFirst', 'Swin', 'trunk_name', 'make_trunk', 'read_backbone',
+           'NamedBackbone', 'Imported', 'compare', 'translate', 'import_checkpoint', 'check_weights']
 
 # %% ../nbs/4-use/02_official.ipynb #0e0834e6
 _PIXELS, _PREDICTOR = "sem_seg_head.pixel_decoder.", "sem_seg_head.predictor."
@@ -106,272 +102,6 @@ def own_name(
 ) -> str | None:  # ours, None if it is no decoder parameter
     "Name an official parameter as our decoder does."
     return rename(name, [(theirs, ours) for ours, theirs in NAMES])
-
-# %% ../nbs/4-use/02_official.ipynb #a1f306e2
-PLAIN_TYPES = tuple("?bhilqBHILQefd") + (
-    "b1",
-    *(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)),
-    "f2",
-    "f4",
-    "f8",
-)
-
-
-class _PlainType:
-    "A NumPy type in a pickle, which names itself first and tells its byte order afterwards."
-
-    def __init__(self, name: object, *_: object):
-        if name not in PLAIN_TYPES:
-            raise pickle.UnpicklingError(f"it holds an array of type {name!r:.40}")
-        self.type = np.dtype(str(name))
-
-    def fill(self, state: tuple) -> None:
-        "Take over the byte order; raises `UnpicklingError` for a type with parts."
-        if any(part is not None for part in state[2:5]) or state[1] not in ("<", ">", "=", "|"):
-            raise pickle.UnpicklingError("it holds an array of a type with parts")
-        self.type = self.type.newbyteorder(state[1])
-
-
-class _PlainArray:
-    "A NumPy array in a pickle, which is empty first and told its content afterwards."
-
-    def __init__(self, *_: object):
-        self.array = np.zeros(0)
-
-    def fill(self, state: tuple) -> None:
-        "Take over type, shape and bytes; raises `UnpicklingError` if they do not fit together."
-        self.array = _array(*state[-4:])
-
-
-def _array(shape: Any, kind: Any, columns: Any, content: Any) -> np.ndarray:
-    "Make an array of checked parts; raises `UnpicklingError` if they do not fit together."
-    if isinstance(content, str):  # as Python 2 wrote it
-        content = content.encode("latin1")
-    sizes = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
-    if not sizes or not isinstance(kind, _PlainType) or not isinstance(content, (bytes, bytearray)):
-        raise pickle.UnpicklingError("it holds an array that is not made of plain numbers")
-    if math.prod(shape) * kind.type.itemsize != len(content):
-        raise pickle.UnpicklingError(f"it holds an array of shape {shape} in {len(content)} bytes")
-    numbers = np.frombuffer(content, kind.type).astype(kind.type.newbyteorder("="))
-    return numbers.reshape(shape, order="F" if columns else "C")
-
-
-def _scalar(kind: Any, content: Any) -> np.ndarray:
-    "Make a single number of its bytes."
-    return _array((), kind, False, content)
-
-
-def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
-    "Make an array as protocol 5 of pickle writes it."
-    return _array(shape, kind, order == "F", content)
-
-
-def _encode(text: str, code: str = "latin1") -> bytes:
-    "Give the bytes that protocol 2 of pickle writes as a text."
-    return text.encode("latin1")
-
-
-def _ordered(rows: Any = ()) -> dict:
-    "Give a plain dictionary for an ordered one; raises `UnpicklingError` for keys that are not texts."
-    if not all(isinstance(row, (list, tuple)) and len(row) == 2 and isinstance(row[0], str) for row in rows):
-        raise pickle.UnpicklingError("it holds a dictionary whose keys are no texts")
-    return dict(rows)
-
-# %% ../nbs/4-use/02_official.ipynb #994e7ed4
-_CORES = ("numpy.core", "numpy._core")
-_CALLS: dict[tuple[str, str], Callable] = {
-    ("collections", "OrderedDict"): _ordered,
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _PlainType,
-    ("numpy", "ndarray"): _PlainArray,
-    **{(f"{core}.multiarray", "_reconstruct"): _PlainArray for core in _CORES},
-    **{(f"{core}.multiarray", "scalar"): _scalar for core in _CORES},
-    **{(f"{core}.numeric", "_frombuffer"): _from_buffer for core in _CORES},
-}
-
-
-_InPython: Any = pickle._Unpickler  # type: ignore[attr-defined]
-
-
-class ArrayUnpickler(_InPython):
-    """Unpickle dictionaries, numbers, strings and NumPy arrays, nothing else.
-
-    Python's own unpickler instead of that in C: it takes no memory for what a file only claims to hold. It calls the
-    constructors above, which check what they are given, and nothing of NumPy's, which trusts its input.
-    """
-
-    def find_class(
-        self,
-        module: str,  # where the pickle wants to import from
-        name: str,  # what it wants to call
-    ) -> Callable:
-        "Return a constructor of ours or raise `UnpicklingError`."
-        if (module, name) not in _CALLS:
-            raise pickle.UnpicklingError(f"it wants to call {module}.{name}")
-        return _CALLS[module, name]
-
-    def load_reduce(self) -> None:
-        "Call a constructor with its arguments."
-        values = self.stack.pop()
-        if self.stack[-1] not in _CALLS.values():
-            raise pickle.UnpicklingError("it wants to call something that is no constructor")
-        self.stack[-1] = self.stack[-1](*values)
-
-    def load_build(self) -> None:
-        "Give an object what it holds."
-        state = self.stack.pop()
-        if not isinstance(self.stack[-1], (_PlainType, _PlainArray)):
-            raise pickle.UnpicklingError("it wants to change an object")
-        self.stack[-1].fill(state)
-
-    def load_bytearray8(self) -> None:
-        "Read bytes that can be changed, as they are there and not as many as are claimed."
-        self.append(self.read(int.from_bytes(self.read(8), "little")))
-
-    def load_dict(self) -> None:
-        "Make a dictionary of what was listed."
-        items = self.pop_mark()
-        self.append(_ordered(list(zip(items[::2], items[1::2], strict=True))))
-
-    def load_setitem(self) -> None:
-        "Fill a dictionary with one entry."
-        value, key = self.stack.pop(), self.stack.pop()
-        self.stack[-1].update(_ordered([(key, value)]))
-
-    def load_setitems(self) -> None:
-        "Fill a dictionary with several entries."
-        items = self.pop_mark()
-        self.stack[-1].update(_ordered(list(zip(items[::2], items[1::2], strict=True))))
-
-    # everything else that a pickle can ask for is not needed for weights
-    dispatch = {
-        code: step
-        for code, step in _InPython.dispatch.items()
-        if step.__name__.removeprefix("load_")
-        in """proto frame eof none false true int binint binint1 binint2 long long1 long4 float binfloat string
-        binstring short_binstring unicode binunicode short_binunicode binunicode8 binbytes short_binbytes binbytes8
-        tuple empty_tuple tuple1 tuple2 tuple3 empty_list list append appends empty_dictionary
-        global stack_global get binget long_binget put binput long_binput memoize mark pop pop_mark stop""".split()
-    } | {
-        pickle.REDUCE[0]: load_reduce,
-        pickle.BUILD[0]: load_build,
-        pickle.BYTEARRAY8[0]: load_bytearray8,
-        pickle.DICT[0]: load_dict,
-        pickle.SETITEM[0]: load_setitem,
-        pickle.SETITEMS[0]: load_setitems,
-    }
-
-# %% ../nbs/4-use/02_official.ipynb #7c02fe39
-def read_official(
-    path: str | Path,  # `.pth`, `.pt`, `.pkl` or `.safetensors`
-) -> dict[str, Tensor]:  # tensors by official name
-    "Read a checkpoint without executing it. Raises `DearliError` if it holds anything but tensors."
-    path = Path(path)
-    if not path.is_file():
-        raise DearliError(f"{path} does not exist: check the path")
-    if not path.stat().st_size:
-        raise DearliError(f"{path} is empty: get it from its source again")
-    if path.suffix == ".safetensors":
-        content: object = load_tensors(path)[0]
-    else:
-        content = _unpickled(path)
-    return _state(content, path)
-
-
-def _unpickled(path: Path) -> object:
-    "Read a pickle of NumPy or of PyTorch; raises `DearliError` if it holds more than numbers."
-    try:
-        if path.suffix == ".pkl":
-            with open(path, "rb") as f, mmap(f.fileno(), 0, access=ACCESS_READ) as content:
-                return ArrayUnpickler(content, encoding="latin1").load()
-        if zipfile.is_zipfile(path):
-            _refuse_packed(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:  # a forged file makes the readers raise whatever they like
-        called = re.search(r"GLOBAL (\S+)", str(e))  # as PyTorch says what it does not allow
-        reason = f"it wants to call {called[1]}" if called else " ".join(str(e).split())[:120]
-        reason = reason or type(e).__name__
-        raise DearliError(
-            f"{path} is not a plain file of weights ({reason}): "
-            "it was not opened further, get it from its source again"
-        ) from None
-
-
-def _refuse_packed(path: Path) -> None:
-    "Raise `UnpicklingError` for an archive that would become much larger; PyTorch does not compress."
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > 2 * path.stat().st_size:
-        raise pickle.UnpicklingError(f"it would become {size / 1e6:,.0f} MB")
-
-
-def _state(content: object, path: Path) -> dict[str, Tensor]:
-    "Take the tensors out of a checkpoint. Raises DearliError if it holds anything else."
-    inner = _unwrapped(content)
-    state = {k: _tensor(v) for k, v in inner.items()} if isinstance(inner, dict) else {}
-    if not state or any(not isinstance(k, str) or v is None for k, v in state.items()):
-        raise DearliError(f'{path} holds no dictionary of tensors: give a checkpoint with the entry "model"')
-    tensors = {k: v for k, v in state.items() if v is not None}
-    claimed = sum(t.numel() * t.element_size() for t in tensors.values())
-    if claimed > 4 * path.stat().st_size + 2**20:  # tied weights are stored once
-        raise DearliError(
-            f"{path} says that it holds {claimed / 1e9:.1f} GB of weights, which is more than the file has: "
-            "get it from its source again"
-        )
-    return _without_prefix(tensors)
-
-
-def _tensor(value: object) -> Tensor | None:
-    "Give a value as a plain tensor, None if it is none."
-    if isinstance(value, _PlainArray):
-        value = value.array
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    plain = isinstance(value, Tensor) and value.layout is torch.strided and value.device.type == "cpu"
-    return value if isinstance(value, Tensor) and plain and not value.is_quantized else None
-
-# %% ../nbs/4-use/02_official.ipynb #3f8647d1
-WRAPPERS = (
-    "model",
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "network",
-    "net",
-    "module",
-    "student",
-    "model_ema",
-    "ema_state_dict",
-    "state_dict_ema",
-    "ema_model",
-    "ema",
-    "teacher",
-)
-_AVERAGED = re.compile("ema|teacher|shadow|average", re.IGNORECASE)
-
-
-def _unwrapped(content: object) -> object:
-    "Open the dictionaries around the tensors by name."
-    while isinstance(content, dict):
-        name = next((n for n in WRAPPERS if isinstance(content.get(n), dict) and content[n]), None)
-        if name is None:
-            break
-        content = content[name]
-    return content
-
-
-def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    "Take off what stands before the names of a model; of several models, take the one that is no average."
-    anchor = _PREDICTOR + "query_feat.weight"
-    before = sorted((n.removesuffix(anchor) for n in state if n.endswith(anchor)), key=_order)
-    if not before or before[0] == "":
-        return state
-    return {n.removeprefix(before[0]): t for n, t in state.items() if n.startswith(before[0])}
-
-
-def _order(prefix: str) -> tuple[bool, int]:
-    "Sort the plain model before its moving average, short prefixes before long ones."
-    return bool(_AVERAGED.search(prefix)), len(prefix)
 
 # %% ../nbs/4-use/02_official.ipynb #04ed84b2
 def _count(
