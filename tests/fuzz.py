@@ -316,7 +316,7 @@ READERS = {
     "dataset file, check": Reader(make_toml, change_toml, check_all),
     "dataset file, open": Reader(make_toml, change_toml, open_all),
     "run, config.json": Reader(make_run, change_json, read_run),
-    # "run, taxonomy.json": Reader(make_classes, change_json, read_taxonomy),
+    "run, taxonomy.json": Reader(make_classes, change_json, read_taxonomy),
     "PNG": Reader(png, change_bytes, read_picture),
     "PNG of class values": Reader(png_map, change_bytes, read_picture),
     "TIFF": Reader(tiff, change_bytes, read_picture),
