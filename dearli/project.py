@@ -13,7 +13,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from . import __version__
 from .augment import ViewConfig
 from .batches import BatchSource
 from .clip import NamesMasks
@@ -30,13 +29,14 @@ from dearli.config import (
 )
 from .criterion import CriterionConfig
 from .data.check import require
+from .data.fingerprint import fingerprint, has_passed, note_passed
 from .data.partitions import own_partition, published, read_partition, write_partition
 from .data.sources import Source, shown_classes
 from .data.datafile import Data, Labels, open_data, open_labels, read_data_file
 from .data.vocabularies import VOCABULARIES, read_classes
 from .evaluation import evaluate, segment
-from .images import Examples, Part, image_files
-from .io import DearliError, inside, read_json, sweep, to_dict, write_json
+from .images import Examples, Part
+from .io import DearliError, inside, sweep, to_dict, write_json
 from .model import DecoderSizes, Segmenter, SegmenterConfig
 from .panoptic import Taxonomy
 from .process import Precision, current_process
@@ -58,11 +58,11 @@ from .study.records import SCORES, cell, make_record, same_record, spread
 from .train import Trainer, build_segmenter, load_run, shared_backbone
 
 # %% auto #0
-__all__ = ['CHECKED', 'ProjectConfig', 'label_digests', 'describe_data', 'plan_method', 'resolve_project', 'resolve_model',
-           'resolve_warmup', 'fingerprint', 'has_passed', 'train_project', 'fit_project', 'build_started',
-           'open_warmup', 'tell', 'open_checked', 'crowded_images', 'score_project', 'one_class', 'validation_images',
-           'picture_project', 'validation_panels', 'shortened', 'split_data', 'compare_project', 'compare_one',
-           'measured', 'resolve_part', 'same_partition', 'compare_summary', 'compare_table']
+__all__ = ['ProjectConfig', 'label_digests', 'describe_data', 'plan_method', 'resolve_project', 'resolve_model', 'resolve_warmup',
+           'train_project', 'fit_project', 'build_started', 'open_warmup', 'tell', 'open_checked', 'crowded_images',
+           'score_project', 'one_class', 'validation_images', 'picture_project', 'validation_panels', 'shortened',
+           'split_data', 'compare_project', 'compare_one', 'measured', 'resolve_part', 'same_partition',
+           'compare_summary', 'compare_table']
 
 # %% ../nbs/8-command/01_project.ipynb #0179c4de
 @dataclass(frozen=True, kw_only=True)
@@ -224,31 +224,6 @@ def resolve_warmup(
     return warmup_config(run, settings.train, *how, data, masks)
 
 # %% ../nbs/8-command/01_project.ipynb #fefc3a4a
-CHECKED = "checked.json"  # in a run folder: for which data the check has passed
-
-
-def fingerprint(
-    file: str | Path,  # a dataset file
-) -> str:  # 16 hexadecimal digits
-    "Return a digest of a dataset's files: their names, sizes and times of change. No image is read."
-    described, lines = read_data_file(file), [Path(file).read_text(encoding="utf-8-sig"), __version__]
-    for part in (described.labelled, described.validation, described.unlabelled):
-        named = [p for p in vars(part).values() if isinstance(p, Path)] if part is not None else []
-        for place in (*named, *(p.with_suffix("") for p in named if p.suffix == ".json")):
-            found = sorted(image_files(place)) if place.is_dir() else [p for p in [place] if p.exists()]
-            lines += [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in found]
-    return digest(lines)
-
-
-def has_passed(
-    run: str | Path,  # folder that notes for which data the check has passed
-    found: str,  # from `fingerprint`
-) -> bool:
-    "Tell whether the check has passed for the data as they are."
-    path = Path(run) / CHECKED
-    return path.exists() and read_json(path) == {"data": found}
-
-
 def train_project(
     file: str | Path,  # a dataset file
     run: str | Path,  # run folder
@@ -273,7 +248,7 @@ def train_project(
     config = resolve_project(settings, seed, about, chosen, start, masks)
     same_stage(run, config)
     if found:
-        write_json(run / CHECKED, {"data": found})
+        note_passed(run, found)
     if not is_finished(run):
         fit_project(run, config, data, start, masked, progress)
     return run
@@ -493,7 +468,7 @@ def compare_project(
     sweep(runs / "records")
     if not has_passed(runs, found := fingerprint(file)):
         require(file, progress=progress)
-        write_json(runs / CHECKED, {"data": found})
+        note_passed(runs, found)
     for seed in seeds:
         part = runs / f"s{seed}.txt"
         if not part.exists():
