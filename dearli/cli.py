@@ -228,7 +228,8 @@ def explain(
     if module and isinstance(error, module.DearliError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted: a training goes on when the same command is given again."
+        again = "interrupted: a training goes on when the same command is given again."
+        return str(error.args[0]) if error.args else again
     if isinstance(error, OSError):
         return explain_os_error(error)
     if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
@@ -374,7 +375,9 @@ def _end(error: BaseException, debug: bool) -> int:
         _silence_output()  # what could not be written must not be tried again at the end
     if debug:
         traceback.print_exception(error)
-    return complain(explain(error), 130 if isinstance(error, KeyboardInterrupt) else 2)
+    stopped = isinstance(error, KeyboardInterrupt)
+    status = error.args[1] if stopped and len(error.args) > 1 else 130  # a training says which signal it was
+    return complain(explain(error), status if stopped else 2)
 
 
 def _silence_output() -> None:

@@ -32,9 +32,9 @@ from torch import Tensor
 
 # %% auto #0
 __all__ = ['CHECKSUM', 'DearliError', 'NotFinite', 'nearest', 'data_path', 'shared', 'atomic_write', 'publish', 'sweep',
-           'is_alive', 'write_json', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside', 'escaped',
-           'result_name', 'folded', 'result_names', 'save_tensors', 'checksum', 'load_tensors', 'to_dict', 'from_dict',
-           'seeded', 'np_rng']
+           'is_alive', 'write_json', 'to_line', 'read_text', 'read_json', 'append_jsonl', 'read_jsonl', 'inside',
+           'escaped', 'result_name', 'folded', 'result_names', 'save_tensors', 'checksum', 'load_tensors', 'to_dict',
+           'from_dict', 'seeded', 'np_rng']
 
 # %% ../nbs/1-ground/01_io.ipynb #81a5add5
 class DearliError(ValueError):
@@ -176,6 +176,13 @@ def write_json(
     "Write JSON, complete or not at all."
     with atomic_write(path) as f:
         f.write(_json(value, indent) + "\n")
+
+
+def to_line(
+    value: object,  # anything `json` takes
+) -> str:
+    "Write a value as one line of JSON."
+    return _json(value)
 
 
 def _json(value: object, indent: int | None = None) -> str:

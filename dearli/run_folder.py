@@ -5,13 +5,36 @@
 # %% ../nbs/3-method/14_run_folder.ipynb #714191b2
 from __future__ import annotations
 
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from .io import load_tensors, read_json, save_tensors
+import psutil
+from torch import Tensor
+
+from dearli.io import (
+    DearliError,
+    NotFinite,
+    atomic_write,
+    is_alive,
+    load_tensors,
+    read_json,
+    read_jsonl,
+    save_tensors,
+    to_line,
+    write_json,
+)
 from .panoptic import Panoptic, Segments
 
 # %% auto #0
-__all__ = ['is_finished', 'training_seconds', 'write_snapshot', 'read_snapshots']
+__all__ = ['NEWEST', 'PREVIOUS', 'is_finished', 'training_seconds', 'write_checkpoint', 'last_checkpoint', 'locked',
+           'refuse_holder', 'noted_signals', 'end_early', 'keep_log', 'write_snapshot', 'read_snapshots']
 
 # %% ../nbs/3-method/14_run_folder.ipynb #37a60ebd
 def is_finished(
@@ -26,6 +49,130 @@ def training_seconds(
 ) -> float:
     "Return the time that all optimiser steps of a run took, over its interruptions, without loading."
     return float(read_json(Path(run) / "done.json")["seconds"])
+
+# %% ../nbs/3-method/14_run_folder.ipynb #80a180fa
+NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+
+
+def write_checkpoint(
+    run: Path,  # run folder
+    tensors: dict[str, Tensor],  # everything that a resumed run needs
+    meta: dict[str, str],  # its step and other numbers
+) -> None:
+    "Write a checkpoint and keep the last one. Raises NotFinite, and leaves both, if a number is not finite."
+    odd = [k for k, v in tensors.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    if odd:
+        raise NotFinite(
+            f"{run}: {odd[0]} is not finite at step {meta['step']} ({len(odd)} tensors), so no checkpoint was "
+            "written: train again in another run folder with a lower lr, or with precision 'no'."
+        )
+
+    def keep_last(written: Path) -> None:
+        load_tensors(written)
+        if (run / NEWEST).exists():
+            os.replace(run / NEWEST, run / PREVIOUS)
+
+    save_tensors(run / NEWEST, tensors, meta, keep_last)
+
+
+def last_checkpoint(
+    run: Path,  # run folder
+) -> Path | None:  # None for a run that has none yet
+    "Find the newest checkpoint that is whole. Raises DearliError if there are some, and none is."
+    there = [path for path in (run / NEWEST, run / PREVIOUS) if path.exists()]
+    for path in there:
+        try:
+            load_tensors(path)
+        except DearliError as error:
+            if path == there[-1]:
+                raise
+            print(f"{error} The run goes on from {there[-1]}.", file=sys.stderr)
+            path.unlink()  # or it would become the previous one
+            continue
+        return path
+    return None
+
+# %% ../nbs/3-method/14_run_folder.ipynb #0987b02a
+@contextmanager
+def locked(
+    run: Path,  # run folder
+) -> Iterator[None]:
+    "Hold a run folder. Raises DearliError if a living process has it."
+    path, process = run / "lock.json", psutil.Process()
+    mine = {"pid": process.pid, "host": platform.node(), "started": process.create_time()}
+    if path.exists():
+        refuse_holder(path)
+    write_json(path, mine)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def refuse_holder(
+    path: Path,  # a lock
+) -> None:
+    "Raise DearliError if the process that a lock names still lives, or is on another machine."
+    try:
+        other = read_json(path)
+        number, host, started = other["pid"], other["host"], other["started"]
+    except (DearliError, KeyError, TypeError):  # cut short by a power cut
+        return
+    if host == platform.node():
+        if not is_alive(number) or abs(psutil.Process(number).create_time() - started) > 1:
+            return
+    raise DearliError(
+        f"{path.parent} is in use by process {number} on {host}: wait until it ends or give another run folder "
+        f"(if it is gone for good, remove {path})."
+    )
+
+# %% ../nbs/3-method/14_run_folder.ipynb #034b3a54
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:  # numbers of the signals that came
+    "Note SIGTERM and Ctrl-C instead of stopping in the middle of a step; only the first of them."
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+
+    def give_back() -> None:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+    def note(number: int, frame: object) -> None:
+        noted.append(number)
+        give_back()
+
+    for kind in kinds:
+        signal.signal(kind, note)
+    try:
+        yield noted
+    finally:
+        give_back()
+
+
+def end_early(
+    run: Path,  # run folder
+    step: int,  # of its checkpoint
+    number: int,  # of the signal
+) -> NoReturn:
+    "Raise KeyboardInterrupt with a sentence and the exit status of the process."
+    kind = signal.Signals(number).name
+    sentence = f"{kind}: {run} was stopped after step {step} and goes on when the same command is given again."
+    raise KeyboardInterrupt(sentence, 128 + number)
+
+
+def keep_log(
+    path: Path,  # log of the run
+    step: int,  # of the checkpoint from which it goes on
+) -> None:
+    "Take lines out of a log that were cut short, or that the resumed run writes again."
+    if path.exists():
+        lines = [to_line(event) for event in read_jsonl(path) if event.get("step", 0) <= step]
+        with atomic_write(path) as f:
+            f.writelines(f"{line}\n" for line in lines)
 
 # %% ../nbs/3-method/14_run_folder.ipynb #0428ae16
 def write_snapshot(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +20,16 @@ from .batches import BatchSource
 from .clip import Backbone, load_backbone, text_classifier, vocabulary_key
 from .config import RunConfig, read_run, read_taxonomy, require_same, write_run
 from .images import Example
-from .io import DearliError, append_jsonl, load_tensors, read_json, save_tensors, seeded, write_json
+from dearli.io import (
+    DearliError,
+    append_jsonl,
+    load_tensors,
+    read_json,
+    save_tensors,
+    seeded,
+    sweep,
+    write_json,
+)
 from .learner import Learner, backbone_weights, copy_parameters_, learner_state, restore_learner
 from dearli.model import (
     Segmenter,
@@ -31,7 +41,16 @@ from dearli.model import (
 )
 from .panoptic import Taxonomy, size_of
 from .process import current_process
-from .run_folder import is_finished, write_snapshot
+from dearli.run_folder import (
+    end_early,
+    is_finished,
+    keep_log,
+    last_checkpoint,
+    locked,
+    noted_signals,
+    write_checkpoint,
+    write_snapshot,
+)
 from .text_cache import read_embeddings, write_embeddings
 
 # %% auto #0
@@ -55,6 +74,7 @@ class Trainer(Learner):
     ):
         super().__init__(model, config, initial, batches.process)
         self.batches, self.run, self.probe, self.seconds = batches, Path(run), list(probe), 0.0
+        self.known_left_out = 0  # steps that were logged as left out
 
     def fit(
         self,
@@ -62,7 +82,21 @@ class Trainer(Learner):
         stop: int | None = None,  # stop before this step, as an interruption would
     ) -> Path:  # the run folder
         "Train to the end, or go on from a checkpoint. Raises DearliError if the folder has other settings."
-        self.open_folder()
+        with ExitStack() as held:
+            if self.process.main:
+                held.enter_context(locked(self.run))
+            # several processes stop together or not at all: theirs is what the launcher does
+            noted = held.enter_context(noted_signals()) if self.process.world == 1 else []
+            self.open_folder()
+            return self.train(progress, stop, noted)
+
+    def train(
+        self,
+        progress: bool,  # show a bar with the time left
+        stop: int | None,  # stop before this step
+        noted: list[int],  # signals that have come
+    ) -> Path:  # the run folder
+        "Take the steps that are left. Raises KeyboardInterrupt after a signal, when the step is written."
         train, main = self.config.train, self.process.main
         left = range(self.step, train.steps)
         order = DataLoader(self.batches, batch_size=None, sampler=left, num_workers=train.workers)
@@ -76,8 +110,11 @@ class Trainer(Learner):
             start = time.perf_counter()
             terms = self.train_step(batch)
             self.seconds += time.perf_counter() - start
-            self.require_finite()
+            self.note_left_out(terms)
             self.report(terms, bar)
+            if noted and self.step < train.steps:
+                self.save()
+                end_early(self.run, self.step, noted[0])
         self.finish()
         return self.run
 
@@ -91,13 +128,27 @@ class Trainer(Learner):
             key = vocabulary_key(self.model.backbone, self.model.taxonomy.vocabulary)
             if key is not None and self.model.text is not None:
                 write_embeddings(self.run / "text.safetensors", key, self.model.text)
+        if self.process.main:
+            last_checkpoint(self.run)  # takes a damaged one away
+            sweep(self.run)
         self.process.wait()
-        if (path := self.run / "checkpoint.safetensors").exists():
+        if path := last_checkpoint(self.run):
             self.seconds = restore_learner(self, path)
+            self.known_left_out = self.left_out
+        if self.process.main:
+            keep_log(self.run / "log.jsonl", self.step)
+            keep_log(self.run / "left_out.jsonl", self.step)
 
-    def require_finite(self) -> None:
-        "Raise DearliError after too many steps in a row that were left out because they are not finite."
-        train = self.config.train
+    def note_left_out(
+        self,
+        terms: dict[str, Tensor],  # of the step just taken
+    ) -> None:
+        "Log a step that was left out. Raises DearliError after too many in a row."
+        train, known = self.config.train, self.known_left_out
+        if self.left_out > known and self.process.main:
+            numbers = {k: str(terms[k].item()) for k in ("total", "grad_norm")}
+            append_jsonl(self.run / "left_out.jsonl", {"step": self.step, **numbers})
+        self.known_left_out = self.left_out
         if self.in_a_row >= train.left_out:
             raise DearliError(
                 f"{self.in_a_row} steps in a row until step {self.step} were not finite and left out: train "
@@ -109,7 +160,7 @@ class Trainer(Learner):
         if self.process.main:
             numbers = {"step": self.step, "left_out": self.left_out, "in_a_row": self.in_a_row}
             meta = {k: str(v) for k, v in numbers.items()} | {"seconds": f"{self.seconds:.3f}"}
-            save_tensors(self.run / "checkpoint.safetensors", learner_state(self), meta)
+            write_checkpoint(self.run, learner_state(self), meta)
         self.process.wait()
 
     def report(
@@ -154,7 +205,8 @@ class Trainer(Learner):
             save_decoder(self.run / "teacher.safetensors", self.ema.decoder, self.model.cfg)
         for name, weights in backbone_weights(self).items():
             save_tensors(self.run / f"{name}.safetensors", weights)
-        write_json(self.run / "done.json", {"steps": self.step, "seconds": round(self.seconds, 3)})
+        numbers = {"steps": self.step, "seconds": round(self.seconds, 3)}
+        write_json(self.run / "done.json", numbers | ({"left_out": self.left_out} if self.left_out else {}))
 
 # %% ../nbs/3-method/15_train.ipynb #15039380
 @lru_cache(maxsize=4)
