@@ -160,7 +160,9 @@ def end_early(
 ) -> NoReturn:
     "Raise KeyboardInterrupt with a sentence and the exit status of the process."
     kind = signal.Signals(number).name
-    sentence = f"{kind}: {run} was stopped after step {step} and goes on when the same command is given again."
+    sentence = (
+        f"{kind}: {run} was stopped after step {step} and goes on when the same command is given again."
+    )
     raise KeyboardInterrupt(sentence, 128 + number)
 
 

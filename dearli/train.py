@@ -97,11 +97,7 @@ class Trainer(Learner):
         noted: list[int],  # signals that have come
     ) -> Path:  # the run folder
         "Take the steps that are left. Raises KeyboardInterrupt after a signal, when the step is written."
-        train, main = self.config.train, self.process.main
-        left = range(self.step, train.steps)
-        order = DataLoader(self.batches, batch_size=None, sampler=left, num_workers=train.workers)
-        hidden = not (progress and main)
-        bar = tqdm(order, self.run.name, train.steps, initial=self.step, disable=hidden, mininterval=1)
+        train, bar = self.config.train, self.steps_left(progress and self.process.main)
         if self.step == 0:
             self.snapshot()
         for batch in bar:
@@ -117,6 +113,16 @@ class Trainer(Learner):
                 end_early(self.run, self.step, noted[0])
         self.finish()
         return self.run
+
+    def steps_left(
+        self,
+        shown: bool,  # draw the bar
+    ) -> tqdm:  # the batches of all steps that are left
+        "Load batches in the order of the steps, behind a bar."
+        train = self.config.train
+        left = range(self.step, train.steps)
+        order = DataLoader(self.batches, batch_size=None, sampler=left, num_workers=train.workers)
+        return tqdm(order, self.run.name, train.steps, initial=self.step, disable=not shown, mininterval=1)
 
     def open_folder(self) -> None:
         "Write the configuration or compare with the one that is there, and restore the last checkpoint."
