@@ -68,6 +68,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "loader": Command("official:bench_loader", "measure images per second of the loader"),
         "check": Command("official:bench_check", "measure the seconds that `dearli check` takes"),
         "model": Command("official:bench_model", "measure time and memory of the published model"),
+        "memory": Command("official:bench_memory", "measure the memory of prediction, up to 108 megapixels"),
         "parts": Command("official:bench_parts", "measure the parts of the small model in milliseconds"),
         "masks": Command("official:bench_mask_makers", "measure images per second of the mask generator"),
         "flops": Command("official:bench_flops", "count floating-point operations"),

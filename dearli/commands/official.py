@@ -19,12 +19,12 @@ from ..official import import_checkpoint
 from ..process import current_process
 from ..sam import SamConfig, load_sam
 from ..world.scenes import ShapesScenes
-from ..parity import compare, loader, speed
+from ..parity import compare, loader, memory, speed
 from ..study.records import make_record
 
 # %% auto #0
 __all__ = ['import_file', 'tell', 'parity', 'write_bench', 'bench_loader', 'bench_check', 'bench_mask_makers', 'bench_flops',
-           'bench_model', 'bench_parts']
+           'bench_model', 'bench_memory', 'bench_parts']
 
 # %% ../../nbs/8-command/06_official_commands.ipynb #5b2276b7
 def import_file(
@@ -151,6 +151,18 @@ def bench_model(
     done = speed.bench_model(cfg, tell)
     write_bench("model", done, out)
     say(speed.speed_table(done), done, json)
+
+
+def bench_memory(
+    megapixels: tuple[int, ...] = tuple(memory.SIZES),  # sizes of the picture
+    queries: tuple[int, ...] = (80, 200),  # numbers of queries
+    short: int = 640,  # shorter edge to which the picture is scaled; 0: its own size
+    out: Path | None = None,  # JSON record; measurements in it are not made again
+    json: bool = False,  # print JSON
+) -> None:
+    "Measure the largest amount of memory that segmenting one picture takes, each in a process of its own."
+    done = memory.bench_memory(megapixels, queries, short or None, out)
+    say(memory.memory_table(done), done, json)
 
 
 def bench_parts(
