@@ -348,7 +348,8 @@ def _hub(what: str, make: Callable[[], LibraryModule], file: str | Path | None =
     try:
         return make()
     except ImportError as e:
-        raise DearliError(f"{what} needs another library ({e}): run `pip install {e.name}`.") from None
+        remedy = f"run `pip install {e.name}`." if e.name else "install what is named there."
+        raise DearliError(f"{what} needs another library ({e}): {remedy}") from None
     except Exception as e:  # libraries raise whatever they like on damaged files and broken connections
         reason = (str(e).strip().splitlines() or [""])[0][:120] or type(e).__name__
         if file is not None:

@@ -109,9 +109,12 @@ class ProjectConfig:
 def label_digests(
     labels: Labels,  # the part of a dataset file that describes labelled images
 ) -> list[str]:  # one line per file
-    "Return a digest of every label file, of the JSON or of the masks in their folder."
-    found = []
-    for place in (labels.json, labels.masks, labels.semantic, labels.instances, labels.labels, labels.names):
+    "Return a digest of every label file, of all sources of the section."
+    places = [labels.json, labels.masks, labels.semantic, labels.instances, labels.labels, labels.names]
+    if labels.format == "mask-pairs" and labels.labels is None:
+        places.append(labels.images)  # the masks lie between the images
+    found = [line for more in labels.more for line in label_digests(more)]
+    for place in places:
         if place is None or not Path(place).exists():
             continue
         files = (
