@@ -247,8 +247,8 @@ def require_same(
 # %% ../nbs/3-method/11_config.ipynb #761c8834
 _WEIGHT, _SHARE, _COUNT, _SIDE = (0.0, 1e6), (0.0, 1.0), (1, 10**9), (1, 2**16)
 RANGES: dict[str, tuple[float, float]] = {  # by dotted key; smallest and largest value
-    **{f"train.{k}": _COUNT for k in ("steps", "checkpoint_every", "log_every")},
-    **{f"train.{k}": (0, 10**9) for k in ("burn_in", "snapshot_every")},
+    **{f"train.{k}": _COUNT for k in ("steps", "accumulate", "checkpoint_every", "log_every")},
+    **{f"train.{k}": (0, 10**9) for k in ("burn_in", "views", "left_out", "snapshot_every")},
     **{"train.batch": _SIDE, "train.unlabelled": (0, 2**16), "train.workers": (0, 1024)},
     **{"train.lr": (0.0, 1e9), "train.weight_decay": _WEIGHT, "train.power": (0.0, 100.0)},
     **{"train.clip": (1e-12, 1e9), "train.decay": _SHARE},

@@ -336,7 +336,7 @@ def checksum(
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .augment import Unlabelled
 from .batches import Batch, keep_features
 from .clip import Features
 from .config import RunConfig, TrainConfig

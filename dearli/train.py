@@ -138,8 +138,8 @@ class Trainer(Learner):
             last_checkpoint(self.run)  # takes a damaged one away
             sweep(self.run)
         self.process.wait()
-        if path := last_checkpoint(self.run):
-            self.seconds = restore_learner(self, path)
+        if found := last_checkpoint(self.run):
+            self.seconds = restore_learner(self, found)
             self.known_left_out = self.left_out
         if self.process.main:
             keep_log(self.run / "log.jsonl", self.step)

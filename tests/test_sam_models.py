@@ -9,7 +9,9 @@ from dearli.io import DearliError
 from dearli.mask_files import AgnosticDataset, label_images
 from dearli.sam import SamConfig
 
-transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install dearli[sam]")
+transformers = pytest.importorskip(
+    "transformers", reason="transformers is not installed: pip install dearli[sam]"
+)
 SIDE = 64
 
 
@@ -28,7 +30,9 @@ class OneImage:
 
 def first_generation(kind, model):
     """Build a SAM or SAM-HQ: encoder, prompts and decoder of 16 channels."""
-    part = {k: getattr(transformers, f"{kind}{k}Config") for k in ("", "Vision", "PromptEncoder", "MaskDecoder")}
+    part = {
+        k: getattr(transformers, f"{kind}{k}Config") for k in ("", "Vision", "PromptEncoder", "MaskDecoder")
+    }
     more = {"vit_dim": 16} if kind == "SamHQ" else {}
     config = part[""](
         vision_config=part["Vision"](
