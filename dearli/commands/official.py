@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from ..cli import say
 from ..io import data_path, to_dict, write_json
-from ..automatic import bench_masks
+from ..mask_search import bench_masks
 from ..images import ImageFolder, Part
 from ..official import import_checkpoint
 from ..process import current_process

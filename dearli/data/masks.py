@@ -18,7 +18,7 @@ from jinja2 import Environment
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from ..automatic import AutomaticMasks
+from ..mask_search import AutomaticMasks
 from ..images import Dataset, Example, ImageFolder, Part, open_image, read_image
 from ..io import DearliError, atomic_write, read_json
 from ..panoptic import size_of
