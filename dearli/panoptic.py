@@ -339,7 +339,7 @@ class Panoptic:
         return self.ids[None] == self.segments.id[:, None, None]
 
     def targets(self) -> tuple[Int[Tensor, "n"], Bool[Tensor, "n h w"]]:
-        "Give classes and masks of the segments to learn. Raises `DearliError` if the masks would be too many."
+        "Give classes and masks of the segments to learn. Raises `DearliError` for too many masks."
         segments = self.segments.select(~self.segments.iscrowd & (self.area() > 0))
         if len(segments) * self.ids.numel() > MASKS:
             raise DearliError(
@@ -453,9 +453,10 @@ def coco_places(
 ) -> dict[str, CocoPlace]:
     "Name every image as COCO does, by the number or name of its file, or by its key where two share one."
     stems = [Path(k).stem for k in keys]
-    ids = [int(s) if s.isdecimal() else s for s in stems]
+    ids: list[int | str] = [int(s) if s.isdecimal() else s for s in stems]
     ids = ids if len(set(ids)) == len(ids) else list(keys)
-    return {key: CocoPlace(*place) for key, *place in zip(keys, ids, result_names(keys, ".png"))}
+    places = map(CocoPlace, ids, result_names(keys, ".png"))
+    return dict(zip(keys, places))
 
 
 def coco_entry(

@@ -63,8 +63,8 @@ def write_checkpoint(
     odd = [k for k, v in tensors.items() if v.is_floating_point() and not bool(v.isfinite().all())]
     if odd:
         raise NotFinite(
-            f"{run}: {odd[0]} is not finite at step {meta['step']} ({len(odd)} tensors), so no checkpoint was "
-            "written: train again in another run folder with a lower lr, or with precision 'no'."
+            f"{run}: {odd[0]} is not finite at step {meta['step']} ({len(odd)} tensors), so no checkpoint "
+            "was written: train again in another run folder with a lower lr, or with precision 'no'."
         )
 
     def keep_last(written: Path) -> None:
@@ -122,8 +122,8 @@ def refuse_holder(
         if not is_alive(number) or abs(psutil.Process(number).create_time() - started) > 1:
             return
     raise DearliError(
-        f"{path.parent} is in use by process {number} on {host}: wait until it ends or give another run folder "
-        f"(if it is gone for good, remove {path})."
+        f"{path.parent} is in use by process {number} on {host}: wait until it ends or give another "
+        f"run folder (if it is gone for good, remove {path})."
     )
 
 # %% ../nbs/3-method/14_run_folder.ipynb #034b3a54

@@ -222,7 +222,9 @@ def divided(
 def _moved_rows(own: dict[str, Tensor], start: Start, places: list[int | None]) -> dict[str, Tensor]:
     "Return the linear head with its rows where the new classes are; none if its width differs."
     pairs = {n: (own[n], start.weights[n]) for n in LINEAR}
-    return {n: move_rows(a, b, places) for n, (a, b) in pairs.items() if a.shape[1:] == b.shape[1:]}
+    widths = {n: [x.shape[1:] for x in pair] for n, pair in pairs.items()}
+    fitting = {n: pairs[n] for n, (a, b) in widths.items() if a == b}
+    return {n: move_rows(*pair, places) for n, pair in fitting.items()}
 
 
 def _require_body(start: Start, fits: dict[str, Tensor], names: list[str]) -> None:

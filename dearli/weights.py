@@ -63,7 +63,8 @@ def _array(shape: Any, kind: Any, columns: Any, content: Any) -> np.ndarray:
     "Make an array of checked parts; raises `UnpicklingError` if they do not fit together."
     if isinstance(content, str):  # as Python 2 wrote it
         content = content.encode("latin1")
-    sizes = isinstance(shape, tuple) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+    sizes = isinstance(shape, tuple) and len(shape) <= 32
+    sizes = sizes and all(type(n) is int and n >= 0 for n in shape)
     if not sizes or not isinstance(kind, _PlainType) or not isinstance(content, (bytes, bytearray)):
         raise pickle.UnpicklingError("it holds an array that is not made of plain numbers")
     if math.prod(shape) * kind.type.itemsize != len(content):

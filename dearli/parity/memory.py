@@ -38,7 +38,8 @@ def drawn_picture(
 ) -> UInt8[Tensor, "3 h w"]:
     "Draw tiles of many colours."
     y, x = torch.arange(size[0])[:, None], torch.arange(size[1])[None]
-    tiles = (x // 97 * 53 % 256, y // 83 * 71 % 256, (x + y) // 120 * 31 % 256)
+    red, green = x // 97 * 53 % 256, y // 83 * 71 % 256
+    tiles = (red, green, (x + y) // 120 * 31 % 256)
     return torch.stack([t.to(torch.uint8).expand(size) for t in tiles])
 
 
@@ -125,5 +126,6 @@ def memory_table(
     lines = ["megapixels  queries  shorter edge  start GB  peak GB"]
     for m in sorted(measured, key=lambda m: (m["short"] is None, m["megapixels"], m["queries"])):
         short = "as it is" if m["short"] is None else m["short"]
-        lines.append(f"{m['megapixels']:10}{m['queries']:9}{short:>14}{m['start']:10.1f}{m['peak']:9.1f}")
+        what = f"{m['megapixels']:10}{m['queries']:9}{short:>14}"
+        lines.append(what + f"{m['start']:10.1f}{m['peak']:9.1f}")
     return "\n".join(lines)
