@@ -11,6 +11,7 @@ import json as jsonlib
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Union
 
 # %% auto #0
 __all__ = ['COMMANDS', 'RENAMED', 'STUDY_VERBS', 'PLAIN', 'REPORTS', 'NO_MEMORY', 'LEAST', 'Command', 'find_command', 'new_name',
-           'load_command', 'overview', 'say', 'as_json', 'visible', 'simplify', 'complain', 'explain_os_error',
+           'load_command', 'overview', 'rank', 'say', 'as_json', 'visible', 'simplify', 'complain', 'explain_os_error',
            'explain', 'run_command', 'read_options', 'require_options', 'option_mistake', 'with_home',
            'wants_traceback', 'main']
 
@@ -34,19 +35,22 @@ class Command:
 
     place: str  # 'module:function' below `dearli.commands`
     about: str  # one line of `dearli --help`
+    together: bool = False  # may several processes share the work?
 
 
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "init": Command("data:init", "write a dataset file from what a folder holds"),
     "check": Command("data:check_file", "read everything that a dataset file describes, and report errors"),
     "masks": Command("project:masks", "find class-agnostic masks of all images, for a warm-up"),
-    "train": Command("project:train", "train on a dataset file"),
-    "eval": Command("project:score", "score a finished run"),
+    "train": Command("project:train", "train on a dataset file", together=True),
+    "eval": Command("project:score", "score a finished run", together=True),
     "show": Command("project:show", "draw images, truth and predictions of a finished run"),
     "predict": Command("project:predict", "segment a folder of images"),
     "review": Command("project:review", "list the most doubtful results of `predict`"),
-    "compare": Command("project:compare", "measure how much the unlabelled images help"),
-    "oracle": Command("project:oracle", "test how well encoders name the masks of your labels"),
+    "compare": Command("project:compare", "measure how much the unlabelled images help", together=True),
+    "oracle": Command(
+        "project:oracle", "test how well encoders name the masks of your labels", together=True
+    ),
     "data": {
         "ade20k": Command("data:ade20k", "prepare ADE20K panoptic"),
         "coco-panoptic": Command("data:coco_panoptic", "prepare COCO-Panoptic"),
@@ -55,11 +59,11 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     },
     "study": {
         "list": Command("study:list_rows", "list the rows of the paper's tables and what each needs"),
-        "run": Command("study:run", "train and score rows"),
+        "run": Command("study:run", "train and score rows", together=True),
         "table": Command("study:table", "print a table of the paper beside our numbers"),
-        "train": Command("study:train", "train one row and keep its run folder"),
-        "eval": Command("study:score", "score one trained row"),
-        "oracle": Command("study:oracle", "measure PQ with true masks (Figure 3)"),
+        "train": Command("study:train", "train one row and keep its run folder", together=True),
+        "eval": Command("study:score", "score one trained row", together=True),
+        "oracle": Command("study:oracle", "measure PQ with true masks (Figure 3)", together=True),
         "probe": Command("study:probe", "try settings on scenes of their own, and keep every attempt"),
     },
     "import-checkpoint": Command("official:import_file", "read a checkpoint of the official code"),
@@ -156,12 +160,21 @@ REPORTS = "https://github.com/dearli/dearli/issues"
 NO_MEMORY = re.compile("out of memory|not enough memory|can't allocate memory|Unable to allocate")
 
 
+def rank() -> int:  # 0 for the main process, and for one that is alone
+    "Return the number that `torchrun`, `accelerate launch` or `mpirun` gave to this process."
+    return next(
+        (int(os.environ[k]) for k in ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK") if k in os.environ), 0
+    )
+
+
 def say(
     text: str,  # what people read
     value: Any,  # what programs read
     json: bool,  # which of the two
 ) -> None:
-    "Print a report for people or for programs."
+    "Print a report for people or for programs, in the main one of several processes."
+    if rank():
+        return
     print(as_json(value, sys.stdout.encoding) if json else visible(text, keep="\n\t"))
 
 
@@ -204,7 +217,10 @@ def complain(
     status: int = 2,  # exit status
 ) -> int:  # the same
     "Print one sentence where errors are printed."
-    print(f"dearli: {visible(sentence)}", file=sys.stderr)
+    if number := rank():
+        time.sleep(10)  # if the main process says the same, the launcher ends this one meanwhile
+    who = f"dearli (process {number})" if number else "dearli"
+    print(f"{who}: {visible(sentence)}", file=sys.stderr, flush=True)
     return status
 
 
@@ -254,6 +270,8 @@ def run_command(
     node, words = find_command(args)
     prog, rest = " ".join(["dearli", *words]), args[len(words) :]
     if isinstance(node, Command):
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not node.together:
+            return complain(f"`{prog}` works in one process: start it without torchrun or accelerate.")
         work = read_options(load_command(node, rest), prog, rest)
         status = work()
         return 0 if status is None else status
@@ -385,3 +403,8 @@ def _silence_output() -> None:
     "Let what is still to be printed go nowhere."
     if isinstance(sys.stdout, TextIOWrapper):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+# %% ../nbs/8-command/02_cli.ipynb #6a9dbc3b
+#| eval: false
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -23,11 +23,12 @@ from .io import DearliError
 from .metrics import MeanIoU, PanopticQuality
 from .model import Segmenter, resize_for_test, short_edge_size
 from .panoptic import Panoptic, Segments, size_of
+from .process import Process, current_process
 
 # %% auto #0
 __all__ = ['BUDGET', 'Window', 'Results', 'memory_needed', 'passes', 'segment_whole', 'Span', 'cover', 'Mosaic', 'in_core',
            'stitch', 'enlarge', 'cut', 'join_cores', 'segment_windows', 'segment', 'evaluate', 'read_batches',
-           'labelled']
+           'add_counts', 'labelled']
 
 # %% ../nbs/3-method/10_evaluation.ipynb #097e717b
 class Results(NamedTuple):
@@ -302,7 +303,7 @@ def evaluate(
         name = getattr(dataset, "name", "")
         raise DearliError(f"the evaluation set {name!r} is empty: give at least one labelled image")
     model.eval()
-    quality, iou = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy)
+    quality, iou, process = PanopticQuality(model.taxonomy), MeanIoU(model.taxonomy), current_process()
     for examples in read_batches(dataset, batch, progress):
         images = [example.image for example in examples]
         results = segment(model, images, alpha, short, window, object_threshold, overlap_threshold)
@@ -310,6 +311,7 @@ def evaluate(
             truth = labelled(example)
             quality.update(panoptic.to("cpu"), truth)
             iou.update(classes.cpu(), truth)
+    add_counts(process, quality, iou)
     return {"panoptic": quality.compute().to_json(), "semantic": iou.compute().to_json()}
 
 
@@ -318,9 +320,22 @@ def read_batches(
     batch: int,  # images at a time, fewer at the end
     progress: bool = False,  # show a bar
 ) -> Iterator[list[Example]]:
-    "Read a dataset in order, some examples at a time."
-    for first in tqdm(range(0, len(dataset), batch), desc="evaluate", disable=not progress):
+    "Read a dataset in order, some examples at a time; each of several processes reads other ones."
+    process = current_process()
+    mine, hidden = process.mine(-(-len(dataset) // batch)), not (progress and process.main)
+    for first in tqdm([batch * i for i in mine], desc="evaluate", disable=hidden):
         yield [dataset[i] for i in range(first, min(first + batch, len(dataset)))]
+
+
+def add_counts(
+    process: Process,  # one of several, each of which has counted other images
+    *metrics: PanopticQuality | MeanIoU,  # changed
+) -> None:
+    "Give every process what all have counted together."
+    for metric in metrics if process.world > 1 else ():
+        counts = {k: v.to(process.device) for k, v in metric.state().items()}
+        process.sum_(list(counts.values()))
+        metric.load(counts)
 
 
 def labelled(

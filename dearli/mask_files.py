@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from .images import Example, Examples
 from .io import DearliError, inside, read_json, result_name, sweep, write_json
 from .panoptic import size_of
+from .process import current_process
 from .sam import AGNOSTIC, MaskMaker, mask_record, read_masks
 
 # %% auto #0
@@ -85,22 +86,24 @@ def label_images(
     dataset: Examples,  # images with their names
     out_dir: str | Path,  # gets `settings.json` and `masks/KEY.json`
     maker: MaskMaker,  # finds the masks
-    shard: tuple[int, int] = (0, 1),  # this process i of n, which takes the images i, i + n, i + 2n and so on
+    shard: tuple[int, int] | None = None,  # i of n, takes the images i, i + n, ...; None: as processes run
     progress: bool = True,  # show a bar with the time left
     batch: int = 1,  # images at once
 ) -> int:  # images with new masks; finished ones are skipped
     "Write the masks of every image. Raises `DearliError` if the folder was made with other settings."
+    process = current_process()
+    part, parts = shard = shard or (process.rank, process.world)
     require_shard(shard)
-    part, parts = shard
     _settled(Path(out_dir), maker.settings)
     own, made = range(part, len(dataset), parts), 0
     todo = unfinished(dataset, out_dir, own)
-    done = len(own) - len(todo)
-    with tqdm(total=len(own), initial=done, desc="masks", unit="image", disable=not progress) as bar:
+    done, hidden = len(own) - len(todo), not (progress and process.main)
+    with tqdm(total=len(own), initial=done, desc="masks", unit="image", disable=hidden) as bar:
         for first in range(0, len(todo), batch):
             found = [dataset[i] for i in todo[first : first + batch]]
             made += _write_batch(found, Path(out_dir), maker)
             bar.update(len(found))
+    process.wait()
     return made
 
 

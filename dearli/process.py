@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, TypeVar, get_args
@@ -27,15 +27,12 @@ def choose_device(
     name: str | None = None,  # cpu, cuda, cuda:1 and so on; None: the graphics card where there is one
 ) -> torch.device:
     "Return the device of a name. Raises DearliError if this machine has none of that name."
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(0, device=name)
+        return torch.empty(0, device=name or ("cuda" if torch.cuda.is_available() else "cpu")).device
     except (RuntimeError, AssertionError):  # an unknown word, no such card, or PyTorch was built without CUDA
         cards = torch.cuda.device_count()
         there = f"PyTorch finds {cards} GPU{'s' * (cards != 1)} here"
         raise DearliError(f"device {name!r} cannot be used, {there}: give cpu, cuda or cuda:1.") from None
-    return torch.device(name)
 
 # %% ../nbs/1-ground/07_process.ipynb #f870b8a1
 Value = TypeVar("Value")
@@ -59,6 +56,15 @@ class Process:
         "Wait until every process has come here."
         if self.world > 1:
             dist.barrier(device_ids=[self.device.index] if self.device.type == "cuda" else None)
+
+    def once(
+        self,
+        work: Callable[[], object],  # such as writing a file
+    ) -> None:
+        "Let the main process do something that the others wait for."
+        if self.main:
+            work()
+        self.wait()
 
     def sum_(
         self,
@@ -149,7 +155,7 @@ def join_others(
     if {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
         raise DearliError(
             "accelerate was asked for several processes and started one, as it does with --cpu: "
-            "use `torchrun --nproc_per_node 2 -m dearli`, followed by the words of the command."
+            "use `torchrun --nproc_per_node 2 -m -- dearli.cli`, followed by the words of the command."
         )
     return Process(device)
 
@@ -161,15 +167,16 @@ TYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def require_precision(
     precision: str,  # 'no', 'bf16' or 'fp16'
     device: torch.device,  # where it is wanted
+    option: str = "precision",  # what the user gave, for messages
 ) -> None:
     "Raise DearliError if there is no such precision, or not on this device."
     if precision not in get_args(Precision):
-        raise DearliError(f"precision {precision!r} is unknown: choose no (fp32), bf16 or fp16.")
+        raise DearliError(f"{option} {precision!r} is unknown: choose no (fp32), bf16 or fp16.")
     if precision == "fp16" and device.type == "cpu":
-        raise DearliError("precision fp16 needs a GPU and this is a CPU: choose bf16 or no (fp32).")
+        raise DearliError(f"{option} fp16 needs a GPU and this is a CPU: choose bf16 or no (fp32).")
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(False):
         name = torch.cuda.get_device_name(device)
-        raise DearliError(f"precision bf16 needs a newer GPU than {name}: choose fp16 or no (fp32).")
+        raise DearliError(f"{option} bf16 needs a newer GPU than {name}: choose fp16 or no (fp32).")
 
 
 class MixedPrecision:

@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .augment import ViewConfig
-from .batches import BatchSource
+from .batches import BatchSource, require_parts
 from .clip import NamesMasks
 from dearli.config import (
     DataConfig,
@@ -39,7 +39,7 @@ from .images import Examples, Part
 from .io import DearliError, inside, sweep, to_dict, write_json
 from .model import DecoderSizes, Segmenter, SegmenterConfig
 from .panoptic import Taxonomy
-from .process import Precision, current_process
+from .process import Precision, current_process, require_precision
 from .run_folder import is_finished, training_seconds
 from .sam import SamConfig
 from .show import Drawing, side_by_side
@@ -266,6 +266,8 @@ def fit_project(
     progress: bool,  # show bars, and say what is done
 ) -> None:
     "Warm up and train, each stage from where it was cut off."
+    require_precision(config.train.precision, current_process().device)
+    require_parts(config.train, current_process().world)
     if config.warmup is not None and masked is not None:
         warm_up(run / "warm-up", config.warmup, data.taxonomy, masked, progress)
         start = read_start(run / "warm-up")
@@ -470,12 +472,11 @@ def compare_project(
     runs, records = Path(runs), []
     sweep(runs / "records")
     if not has_passed(runs, found := fingerprint(file)):
-        require(file, progress=progress)
+        current_process().once(lambda: require(file, progress=progress))
         note_passed(runs, found)
     for seed in seeds:
         part = runs / f"s{seed}.txt"
-        if not part.exists():
-            split_data(file, labelled, part, seed, balanced)
+        process.once(lambda: part.exists() or split_data(file, labelled, part, seed, balanced))
         same_partition(part, labelled, seed)
         for method in ("supervised", "auto"):
             records.append(compare_one(file, part, runs, seed, settings, method, labelled, progress))
@@ -508,7 +509,7 @@ def compare_one(
     time = {"train_seconds": seconds}
     config = replace(config, data=where)
     record = make_record("own", **place, config=to_dict(config), time=time, metrics=scores)
-    write_json(path, record)
+    current_process().once(lambda: write_json(path, record))
     return record
 
 

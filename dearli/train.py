@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -54,7 +53,7 @@ from dearli.run_folder import (
 from .text_cache import read_embeddings, write_embeddings
 
 # %% auto #0
-__all__ = ['LOGGED', 'Trainer', 'backbone_on', 'shared_backbone', 'build_segmenter', 'load_student', 'load_run']
+__all__ = ['LOGGED', 'Trainer', 'shared_backbone', 'build_segmenter', 'load_student', 'load_run']
 
 # %% ../nbs/3-method/15_train.ipynb #eac44f00
 LOGGED = ("class", "mask", "dice", "pseudo_class", "pseudo_mask", "pseudo_dice", "total", "grad_norm")
@@ -215,20 +214,18 @@ class Trainer(Learner):
         write_json(self.run / "done.json", numbers | ({"left_out": self.left_out} if self.left_out else {}))
 
 # %% ../nbs/3-method/15_train.ipynb #15039380
-@lru_cache(maxsize=4)
-def backbone_on(
-    device: torch.device,  # where it computes
-    name: str,  # see `load_backbone`
-) -> Backbone:
-    "Return a frozen backbone, loaded once for every device."
-    return load_backbone(name).to(device)
+_loaded: dict[tuple[torch.device, str], Backbone] = {}  # frozen backbones of this process
 
 
 def shared_backbone(
     name: str,  # see `load_backbone`
 ) -> Backbone:
-    "Return a frozen backbone on the device of the process, shared by every model that is there."
-    return backbone_on(current_process().device, name)
+    "Return a frozen backbone on the device of the process, loaded once and shared by every model there."
+    device = current_process().device
+    backbone = _loaded.get((device, name))
+    if backbone is None or backbone.pixel_mean.device != device:  # a model may have taken it elsewhere
+        backbone = _loaded[device, name] = load_backbone(name).to(device)
+    return backbone
 
 
 def build_segmenter(

@@ -14,7 +14,6 @@ import tyro
 from tyro.conf import Positional
 
 from ..cli import complain, say
-from ..clip import load_backbone
 from ..data.datafile import open_data
 from ..data.masks import GivenMasks, mask_summary, open_masks, report_masks, training_images
 from ..evaluation import BUDGET
@@ -37,6 +36,7 @@ from ..stages import MaskSource, Method
 from ..study.oracle import oracle_pq
 from ..study.ranking import Rank, rank_backbones, rank_json, rank_text
 from ..study.records import SCORES
+from ..train import shared_backbone
 
 # %% auto #0
 __all__ = ['Settings', 'MaskSettings', 'CLIP', 'RANKED', 'masks', 'part_of', 'train', 'score', 'show', 'compare', 'review_line',
@@ -121,19 +121,24 @@ def train(
     only: Path | None = None,  # partition to use instead of the file's
     initial: Path | None = None,  # trained decoder to start from: a run folder, a packed or an imported file
     seed: int = 1,  # from which everything random is derived
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     cfg: Settings = ProjectConfig(),  # backbone, sizes and steps
 ) -> None:
-    "Check a dataset, then train on it: masks, warm-up and training, as far as they are not done."
+    "Check a dataset, then train on it; `torchrun --nproc_per_node 2 -m -- dearli.cli train` uses two GPUs."
+    start_process(device)
     source = MaskSource(masks=masks, sam_weights=sam_weights, warm_up=warm_up)
-    print(train_project(file, run, cfg, seed, only, initial=initial, method=method, source=source))
+    done = str(train_project(file, run, cfg, seed, only, initial=initial, method=method, source=source))
+    say(done, done, json=False)
 
 
 def score(
     run: Positional[Path],  # run folder of a finished run
     data: Path | None = None,  # dataset file with [validation]; by default the one of the run
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     json: bool = False,  # print JSON
 ) -> None:
     "Score a finished run on the validation images of its dataset file."
+    start_process(device)
     scores = score_project(run, data, progress=not json)
     lines = ["  ".join(f"{s} {scores[s]:.1f}" for s in SCORES), scores.get("remark", "")]
     say("\n".join(lines).strip(), scores, json)
@@ -144,8 +149,10 @@ def show(
     out: Path,  # picture to write, .png or .jpg as the format needs
     data: Path | None = None,  # dataset file with [validation]; by default the one of the run
     count: int = 4,  # images to draw
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
 ) -> None:
     "Draw images, truth and predictions of a finished run."
+    start_process(device)
     kind, picture = picture_project(run, data, count).encoded(dpi=110)
     path = out.with_suffix(".png" if kind == "image/png" else ".jpg")
     with atomic_write(path, "wb") as f:
@@ -159,10 +166,12 @@ def compare(
     runs: Path,  # folder for partitions, run folders and records
     seeds: tuple[int, ...] = (0, 1, 2),  # of partition, initial weights and batches
     unbalanced: bool = False,  # let classes be missing from the labelled images
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     cfg: Settings = ProjectConfig(),  # backbone, sizes and steps
     json: bool = False,  # print JSON
 ) -> None:
     "Train with labels only and with the unlabelled images too, and compare both over seeds."
+    start_process(device)
     records = compare_project(file, labelled, runs, seeds, not unbalanced, cfg, progress=not json)
     summary = compare_summary(records)
     say("\n" + compare_table(summary), {"summary": summary, "records": records}, json)
@@ -219,7 +228,7 @@ def name_masks(
     data = open_data(file)
     images = data.validation or data.labelled
     subset = Part(images, range(len(images))[:count])
-    result = oracle_pq(load_backbone(backbone), subset, data.taxonomy)
+    result = oracle_pq(shared_backbone(backbone), subset, data.taxonomy)
     classes = {}
     for i, (name, counts) in enumerate(zip(data.taxonomy.names, result.confusion)):
         if total := int(counts.sum()):
@@ -258,12 +267,13 @@ def oracle(
     backbones: tuple[str, ...] = (),  # encoders to rank, with or without a text tower
     count: int | None = None,  # images to use; by default all, for a ranking 64
     short: int = 640,  # shorter edge to which a ranking scales larger images
-    device: str = "cpu",  # where a ranking runs, such as cuda
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     json: bool = False,  # print JSON
 ) -> None:
     "Test how well frozen encoders name the masks of your labels (validation images, or the labelled ones)."
+    here = start_process(device)
     if backbones:
-        ranks = rank(file, backbones, count, short, device)
+        ranks = rank(file, backbones, count, short, str(here.device))
         return say(rank_text(ranks), rank_json(ranks), json)
     found = name_masks(file, backbone, count)
     lines = [f"{part:8} PQ {found['scores'][part]['pq']:5.1f}" for part in ("all", "things", "stuff")]

@@ -17,6 +17,7 @@ from tyro.conf import Positional
 
 from ..cli import say
 from ..io import DearliError, data_path, to_dict
+from ..process import start_process
 from ..study import report
 from ..study.benchmarks import PRESETS, Dataset, Place, needs, open_benchmark, preset
 from ..study.probes import run_probe
@@ -114,11 +115,13 @@ def run(
     seed: tuple[int, ...] = (0,),  # seeds of everything random
     runs: Path = Path("runs/study"),  # folder of run folders
     results: Path | None = None,  # folder of records; by default `records` below `runs`
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     at: At = Place(),  # dataset and material
     cfg: Study = StudyConfig(),  # sizes and steps
     json: bool = False,  # print the records as JSON
 ) -> None:
     "Train and score rows of the study; what is recorded is skipped, what was cut off is resumed."
+    start_process(device)
     bench = open_benchmark(at)
     every = tuple(n for n, r in RECIPES.items() if f"{r.backbone} {r.size}" in bench.backbones)
     names = every if rows == ("all",) else rows
@@ -134,14 +137,17 @@ def train(
     split: str | None = None,  # labelled share; by default the smallest
     seed: int = 0,  # seed of everything random
     runs: Path = Path("runs/study"),  # folder of run folders
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     at: At = Place(),  # dataset and material
     cfg: Study = StudyConfig(),  # sizes and steps
 ) -> None:
     "Train one row of the study and keep its run folder; `dearli study eval` scores it."
+    start_process(device)
     bench = open_benchmark(at)
     name, split = find_recipe(row).trains or row, split or bench.splits[0]
     train_row(name, split, seed, cfg, runs, bench=bench)
-    print(bench.run_root(runs) / run_name(name, split, seed))
+    done = str(bench.run_root(runs) / run_name(name, split, seed))
+    say(done, done, json=False)
 
 
 def score(
@@ -149,10 +155,12 @@ def score(
     split: str | None = None,  # labelled share; by default the smallest
     seed: int = 0,  # seed of the run
     runs: Path = Path("runs/study"),  # folder of run folders
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     at: At = Place(),  # dataset and material
     json: bool = False,  # print JSON
 ) -> None:
     "Score a trained row on the validation images, with the settings of its run folder."
+    start_process(device)
     bench = open_benchmark(at)
     metrics = score_run(row, split or bench.splits[0], seed, runs, not json, bench)
     say("  ".join(f"{s} {metrics[s]:.1f}" for s in SCORES), metrics, json)
@@ -161,10 +169,12 @@ def score(
 def oracle(
     val: int | None = 128,  # validation images; None for all
     results: Path = Path("runs/study/records"),  # folder of the record
+    device: str | None = None,  # cpu, cuda or cuda:1; by default the graphics card where there is one
     at: At = Place(),  # dataset and material
     json: bool = False,  # print JSON
 ) -> None:
     "Measure PQ with ground-truth masks: what each CLIP recognises (Figure 3)."
+    start_process(device)
     scores = run_oracle(results, val, open_benchmark(at))["scores"]
     lines = []
     for title, s in scores.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal, get_args
 
-import torch
+
 from torch import Tensor
 
 from ..augment import ViewConfig
@@ -29,6 +29,7 @@ from ..io import DearliError, data_path, nearest, read_json, to_dict, write_json
 from ..model import DecoderSizes
 from ..panoptic import Taxonomy
 from ..mask_files import AgnosticDataset, label_images, mask_file
+from ..process import current_process
 from ..sam import SOURCE, LibraryMasks, SamConfig, load_sam
 from .frequency import class_frequency, classes_in
 from .recipes import Recipe, StudyConfig
@@ -98,7 +99,8 @@ class Benchmark:
         "Return images with SAM's masks; those that are missing are made."
         folder = Path(runs) / "sam"
         same_masks(folder, masks)
-        label_images(images, folder, LibraryMasks(load_sam(self.sam), masks.sam), progress=progress)
+        maker = LibraryMasks(load_sam(self.sam, current_process().device), masks.sam)
+        label_images(images, folder, maker, progress=progress)
         return AgnosticDataset(images, folder)
 
     def require_masks(
@@ -432,9 +434,9 @@ class Public(Benchmark):
         if isinstance(images, Beside):
             return images
         folder = self.root / "sam" / self.name.split("-")[0]
-        if self.require_masks(images):
+        if max(current_process().gather(int(self.require_masks(images)))):  # another may have made some
             same_masks(folder, masks)
-            sam = load_sam(self.sam, "cuda" if torch.cuda.is_available() else "cpu")
+            sam = load_sam(self.sam, current_process().device)
             label_images(images, folder, LibraryMasks(sam, masks.sam), progress=progress)
         return AgnosticDataset(images, folder)
 

@@ -14,9 +14,11 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from ..clip import ClipBackbone, TextClassifier, build_text_classifier
+from ..evaluation import add_counts
 from ..io import DearliError
 from ..metrics import MeanIoU, PanopticQuality, PanopticScores
 from ..panoptic import Panoptic, Taxonomy
+from ..process import current_process
 from ..recognition import zero_shot
 from ..sam import paint
 
@@ -79,12 +81,14 @@ def oracle_pq(
     rows = rows or build_text_classifier(backbone, taxonomy.vocabulary)
     quality, c = PanopticQuality(taxonomy), len(taxonomy)
     confusion = np.zeros((c, c), np.int64)
-    for i in range(len(dataset)):
+    process = current_process()
+    for i in process.mine(len(dataset)):
         item = dataset[i]
         classes = name_segments(backbone, item.image, item.panoptic, rows)
         quality.update(rename(item.panoptic, classes, taxonomy), item.panoptic)
         np.add.at(confusion, (item.panoptic.segments.category.numpy(), classes.numpy()), 1)
-    return Oracle(quality.compute(), confusion)
+    add_counts(process, quality)
+    return Oracle(quality.compute(), sum(process.gather(confusion)))
 
 # %% ../../nbs/6-study/03_oracle.ipynb #aa9edbed
 def naive_scores(
@@ -99,9 +103,11 @@ def naive_scores(
         PanopticQuality(taxonomy),
         MeanIoU(taxonomy),
     )
-    for i in range(len(dataset)):
+    process = current_process()
+    for i in process.mine(len(dataset)):
         item, drawn = dataset[i], paint(masked[i].masks)
         named = rename(drawn, name_segments(backbone, item.image, drawn, rows), taxonomy)
         panoptic.update(named, item.panoptic)
         semantic.update(named, item.panoptic)
+    add_counts(process, panoptic, semantic)
     return {"panoptic": panoptic.compute().to_json(), "semantic": semantic.compute().to_json()}

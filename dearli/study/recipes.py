@@ -156,7 +156,7 @@ class StudyConfig:
     probe: int = 16  # unlabelled images whose pseudo-labels are kept
     warmup_steps: int = 800  # updates of the class-agnostic warm-up
     warmup_crop: int | None = None  # side of its views; None: as in training
-    warmup_precision: Precision = "no"  # its precision on a GPU: 'no' (fp32), 'bf16' or 'fp16'
+    warmup_precision: Precision = "no"  # its precision: 'no' (fp32), 'bf16', or 'fp16' on a GPU
     short: int | None = None  # shorter edge at which images are scored; None: their own size
     score_batch: int = 8  # images per forward pass while scoring
     model: DecoderSizes = field(default_factory=embedded_sizes)  # of the decoder

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ..batches import BatchSource
+from ..batches import BatchSource, require_parts
 from dearli.config import (
     warmup_config,
     require_ranges,
@@ -31,6 +30,7 @@ from dearli.config import (
 from ..evaluation import evaluate
 from ..io import DearliError, read_json, sweep, to_dict, write_json
 from ..model import Segmenter, SegmenterConfig, load_decoder
+from ..process import current_process, require_precision
 from ..run_folder import is_finished, training_seconds
 from .benchmarks import EMBEDDED, Benchmark
 from .frequency import frequency_groups, group_pq
@@ -42,7 +42,7 @@ from ..train import Trainer, build_segmenter, load_student, shared_backbone
 # %% auto #0
 __all__ = ['SUPERVISED', 'NaiveConfig', 'warmup_masks', 'decoder_of', 'resolve_warmup', 'stage_before', 'resolve', 'run_name',
            'warmup_name', 'same_run', 'warm_up', 'train_row', 'batches_of', 'training_time', 'score_row', 'score_run',
-           'record_path', 'run_row', 'require_inputs', 'run_study', 'oracle_check', 'run_oracle']
+           'record_path', 'run_row', 'require_inputs', 'require_stages', 'run_study', 'oracle_check', 'run_oracle']
 
 # %% ../../nbs/6-study/06_run.ipynb #cecaaee4
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +101,8 @@ def resolve_warmup(
         view=settings.view,
         criterion=settings.criterion,
     )
-    precision = settings.warmup_precision if torch.cuda.is_available() else "no"
     data = DataConfig(name=bench.name, split=split, labelled=len(names), digest=digest(names))
-    how = settings.warmup_steps, settings.warmup_crop, precision
+    how = settings.warmup_steps, settings.warmup_crop, settings.warmup_precision
     return warmup_config(run, settings.train, *how, data, masks)
 
 
@@ -355,7 +354,7 @@ def run_row(
     took["score_seconds"] = round(time.perf_counter() - start, 2)
     place = dict(dataset=bench.name, row=name, split=split, seed=seed)
     record = make_record("study", **place, config=to_dict(config), time=took, metrics=metrics)
-    write_json(path, record)
+    current_process().once(lambda: write_json(path, record))
     return record
 
 
@@ -382,6 +381,18 @@ def require_inputs(
         bench.require_masks(images(warmup.masks.images))
 
 
+def require_stages(
+    config: RunConfig | NaiveConfig,  # of a row, with the stage before it
+) -> None:
+    "Raise DearliError if this device or these processes cannot do every stage of a row, before any begins."
+    process = current_process()
+    stages = {"--train.precision": config, "--warmup-precision": getattr(config, "warmup", None)}
+    for option, stage in stages.items():
+        if isinstance(stage, RunConfig):
+            require_precision(stage.train.precision, process.device, option)
+            require_parts(stage.train, process.world)
+
+
 def run_study(
     rows: Sequence[str],  # which rows
     splits: Sequence[str] = (),  # which splits; none: all of the benchmark
@@ -394,6 +405,7 @@ def run_study(
     sweep(options.get("results") or Path(options.get("runs", "runs/study")) / "records")
     for name in rows:
         bench.backbone_of(find_recipe(name))
+        require_stages(resolve(name, splits[0], seeds[0], options.get("settings"), bench))
     jobs = [(name, split, seed) for seed in seeds for split in splits for name in rows]
     runs, settings = Path(options.get("runs", "runs/study")), options.get("settings")
     for job in jobs:
@@ -430,5 +442,5 @@ def run_oracle(
         scores=scores,
         time={"score_seconds": round(time.perf_counter() - start, 2)},
     )
-    write_json(Path(results) / f"oracle_{bench.name}.json", record)
+    current_process().once(lambda: write_json(Path(results) / f"oracle_{bench.name}.json", record))
     return record
