@@ -476,7 +476,7 @@ def compare_project(
         note_passed(runs, found)
     for seed in seeds:
         part = runs / f"s{seed}.txt"
-        process.once(lambda: part.exists() or split_data(file, labelled, part, seed, balanced))
+        current_process().once(lambda: part.exists() or split_data(file, labelled, part, seed, balanced))
         same_partition(part, labelled, seed)
         for method in ("supervised", "auto"):
             records.append(compare_one(file, part, runs, seed, settings, method, labelled, progress))

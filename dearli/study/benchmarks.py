@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal, get_args
 
-
 from torch import Tensor
 
 from ..augment import ViewConfig
